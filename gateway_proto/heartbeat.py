@@ -1,0 +1,181 @@
+"""The heart of one connection: when to beat, whether anyone answers (Discord: Gateway > Sustaining, Heartbeats).
+
+Knows nothing of sockets or shards. The owner asks `due(now)` when the time has come, `sent(now)` when a beat was
+drained, `acknowledged(now)` at op 11, and tells by `last_received` when bytes came in.
+"""
+
+import random
+from enum import Enum
+from typing import Final
+
+MIN_INTERVAL: Final = 5.0
+MAX_INTERVAL: Final = 600.0
+PROBE_TIMEOUT: Final = 10.0
+"""Seconds for any answer after the clock has jumped (F12)."""
+MAX_SILENT_INTERVALS: Final = 3
+"""Without an ACK for so many intervals the connection is a zombie, whatever else it sends (F08)."""
+JUMP: Final = 1.5
+"""Intervals between two looks at the clock that mean the process itself stood still (F12)."""
+ANSWER_SPACING: Final = 1.0
+"""Seconds; an op 1 is answered by a beat that is younger than this (F10)."""
+
+
+class Beat(Enum):
+    """What a due timer means."""
+
+    EARLY = "not due yet"
+    BEAT = "beat"
+    ACK_MISSING = "beat, though the last one is unacknowledged"
+    PROBE = "the clock jumped: one beat, and an answer within 10 s"
+    ZOMBIE = "no sign of life"
+
+
+class Heartbeat:
+    """One connection's heart; made when HELLO tells the interval.
+
+    Args:
+        interval: seconds, as HELLO had it; clamped to 5 s … 10 min.
+        now: when HELLO came. The first beat is due after `interval` × U(0, 1) (F13).
+    """
+
+    __slots__ = (
+        "_due",
+        "_probe",
+        "_queued_at",
+        "_rng",
+        "_unacknowledged_since",
+        "_wanted",
+        "acknowledged_at",
+        "interval",
+        "latency",
+        "sent_at",
+    )
+
+    def __init__(self, interval: float, now: float, rng: random.Random) -> None:
+        self._rng = rng
+        self.interval = _clamp(interval)
+        self._due = now + self.interval * rng.random()
+        self._probe: float | None = None
+        self._queued_at: float | None = None
+        # True: the queued beat is a scheduled one; False: an answer to op 1 or the caller's wish.
+        self._wanted = False
+        self._unacknowledged_since: float | None = None
+        self.sent_at: float | None = None
+        self.acknowledged_at: float | None = None
+        self.latency: float | None = None
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float:
+        return self._due if self._probe is None else min(self._due, self._probe)
+
+    def due(
+        self, now: float, last_received: float, *, lenient: bool = False, paused: bool = False
+    ) -> tuple[Beat, float]:
+        """Judge a timer that may be due, and queue the beat. Returns (what it means, how late it is judged).
+
+        Args:
+            last_received: when the last bytes came in: any are a sign of life (F08).
+            lenient: while Identifying or Resuming an absent ACK alone is no reason to give up (F07).
+            paused: nobody reads the socket, so silence proves nothing (F33).
+        """
+        if paused:
+            self.forget_silence(now)
+        if self._probe is not None and now >= self._probe:
+            if last_received <= self._probe - PROBE_TIMEOUT:
+                return Beat.ZOMBIE, 0.0
+            self._probe = None
+        lag = now - self._due
+        if lag < 0:
+            return Beat.EARLY, 0.0
+        if lag > (JUMP - 1) * self.interval:
+            return self._jumped(now), lag
+        beat = Beat.BEAT if paused else self._judge(now, last_received, lenient)
+        if beat is not Beat.ZOMBIE:
+            self._queue(now, scheduled=True)
+            self._due += self.interval
+        return beat, lag
+
+    def _jumped(self, now: float) -> Beat:
+        # More than 1.5 intervals since the last beat's time: nobody was there to beat or to hear the answer.
+        self._queue(now, scheduled=True)
+        self._due = now + self.interval
+        self._probe = now + PROBE_TIMEOUT
+        self._unacknowledged_since = None
+        return Beat.PROBE
+
+    def _judge(self, now: float, last_received: float, lenient: bool) -> Beat:
+        waiting_since = self._queued_at if self._unacknowledged_since is None else self._unacknowledged_since
+        if waiting_since is None:
+            return Beat.BEAT
+        if now - waiting_since >= MAX_SILENT_INTERVALS * self.interval:
+            return Beat.ZOMBIE
+        if last_received <= waiting_since and not lenient:
+            return Beat.ZOMBIE
+        return Beat.ACK_MISSING
+
+    def forget_silence(self, now: float) -> None:
+        """The socket was not read for a while: what was missed then is no evidence (F33). Judging starts anew."""
+        self._unacknowledged_since = None
+        if self._probe is not None:
+            self._probe = now + PROBE_TIMEOUT
+
+    # -- beats -------------------------------------------------------------------------------------------------
+
+    def ask(self, now: float) -> bool:
+        """Queue a beat besides the schedule (op 1, or the caller's wish). False if a fresh one serves (F10)."""
+        if self._queued_at is not None or (self.sent_at is not None and now - self.sent_at < ANSWER_SPACING):
+            return False
+        self._queue(now, scheduled=False)
+        return True
+
+    @property
+    def queued(self) -> bool:
+        """A beat waits to be drained."""
+        return self._queued_at is not None
+
+    @property
+    def scheduled(self) -> bool:
+        """The queued beat is one of the schedule, which nothing may hold up."""
+        return self._queued_at is not None and self._wanted
+
+    def _queue(self, now: float, *, scheduled: bool) -> None:
+        if self._queued_at is None:
+            self._queued_at = now
+            self._wanted = scheduled
+        self._wanted = self._wanted or scheduled
+
+    def sent(self, now: float) -> None:
+        """The queued beat was drained."""
+        self._queued_at = None
+        self._wanted = False
+        if self._unacknowledged_since is None:
+            self._unacknowledged_since = now
+        self.sent_at = now
+
+    def acknowledged(self, now: float) -> bool:
+        """Op 11 came. False if nothing was waiting for it."""
+        self.acknowledged_at = now
+        self._probe = None
+        waiting_since, self._unacknowledged_since = self._unacknowledged_since, None
+        if waiting_since is None:
+            return False
+        if waiting_since == self.sent_at:
+            # With two beats under way nobody can say which one this answers: then it is no measure.
+            self.latency = now - waiting_since
+        return True
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return self._unacknowledged_since is None
+
+    # -- HELLO -------------------------------------------------------------------------------------------------
+
+    def set_interval(self, interval: float, now: float) -> None:
+        """HELLO came once more: take the new interval from here on."""
+        self.interval = _clamp(interval)
+        self._due = min(self._due, now + self.interval)
+
+
+def _clamp(interval: float) -> float:
+    return min(max(interval, MIN_INTERVAL), MAX_INTERVAL)
