@@ -5,13 +5,13 @@ and t no decoder here can read is broken.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from .errors import UndecodableMessageError
-from .session import MAX_SEQUENCE
 
 NULL: Final = msgspec.Raw(b"null")
 
@@ -44,7 +44,7 @@ def forgive(message: bytes) -> Envelope:
     except (ValueError, RecursionError, IndexError):
         raise UndecodableMessageError("a message is not a JSON object") from None
     op, s, t = (_value(fields, name) for name in ("op", "s", "t"))
-    if not _is_int(op) or not (s is None or (_is_int(s) and 1 <= s <= MAX_SEQUENCE)) or not isinstance(t, str | None):
+    if not _is_int(op) or not (s is None or _is_int(s)) or not (t is None or _is_unicode(t)):
         raise UndecodableMessageError("op, s or t of a message cannot be read")
     start, end = fields["d"][1] if "d" in fields else (0, 0)
     raw = text[start:end].encode(errors="surrogateescape")
@@ -55,8 +55,21 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_unicode(value: Any) -> bool:
+    # An event's name is printed and stored; one with a lone surrogate could be neither.
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _integer(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:
+        # Python makes no int of more than 4300 digits. As op or s that is refused; within `d` nobody asks.
+        return math.inf
+
+
 _Span = tuple[Any, tuple[int, int]]
-_decoder = json.JSONDecoder()
+_decoder = json.JSONDecoder(parse_int=_integer)
 _WHITESPACE: Final = " \t\n\r"
 
 

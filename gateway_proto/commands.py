@@ -241,9 +241,17 @@ class _RawEnvelope(msgspec.Struct):
 
 def _raw_envelope(data: bytes) -> _RawEnvelope:
     try:
-        return msgspec.json.decode(data, type=_RawEnvelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise LocalProtocolError('raw JSON must be an object {"op": int, "d": …}') from None
+        envelope = msgspec.json.decode(data, type=_RawEnvelope)
+        # Which of two members of one name the peer takes is not known: behind a harmless op could stand an IDENTIFY.
+        json.loads(data, object_pairs_hook=_refuse_repeated)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise LocalProtocolError('raw JSON must be an object {"op": int, "d": …} that names no member twice') from None
+    return envelope
+
+
+def _refuse_repeated(members: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in members}) < len(members):
+        raise ValueError("a member is named twice")
 
 
 def _raw_guilds(data: bytes) -> list[int]:
@@ -252,7 +260,8 @@ def _raw_guilds(data: bytes) -> list[int]:
         raise LocalProtocolError(f"op {envelope.op} is the shard's own: it would go past the budget and the ledger")
     if not isinstance(envelope.d, dict):
         return []
-    named = [envelope.d.get("guild_id"), *(_listed(envelope.d.get("guild_ids")))]
+    one, many = envelope.d.get("guild_id"), envelope.d.get("guild_ids")
+    named = [one, *_listed(one), *_listed(many)]  # `guild_id` was once documented to take many, too
     return [int(guild) for guild in named if isinstance(guild, int) or (isinstance(guild, str) and guild.isdecimal())]
 
 

@@ -68,28 +68,34 @@ class ZlibStream:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._stream = zlib.decompressobj()
-        self._partial: list[bytes] = []
-        self.buffered = 0
+        self._partial = bytearray()
+        self._tail = b""
+
+    @property
+    def buffered(self) -> int:
+        return len(self._partial)
 
     def inflate(self, message: bytes) -> bytes | None:
         stream = self._stream
         try:
-            data = stream.decompress(message, self._limit - self.buffered + 1)
+            data = stream.decompress(message, self._limit - len(self._partial) + 1)
         except zlib.error as error:
             raise DecompressionError(f"the zlib stream is broken: {error}") from None
-        if self.buffered + len(data) > self._limit:
+        if len(self._partial) + len(data) > self._limit:
             raise InflatedTooLargeError(self._limit)
         if stream.eof:
             # From here on zlib would swallow everything without a word.
             raise DecompressionError("the zlib stream ended")
         if not message.endswith(FLUSH_SUFFIX):
-            self._partial.append(data)
-            self.buffered += len(data)
-            return None
-        if self._partial:
-            data = b"".join((*self._partial, data))
+            # The suffix itself may be split.
+            self._tail = (self._tail + message)[-len(FLUSH_SUFFIX) :]
+            if self._tail != FLUSH_SUFFIX:
+                self._partial += data
+                return None
+        if self._tail:
+            data = bytes(self._partial + data)
             self._partial.clear()
-            self.buffered = 0
+            self._tail = b""
         return data
 
 

@@ -80,7 +80,7 @@ class Connection:
     # -- in ----------------------------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes, now: float) -> None:
-        if self.ws is not None:
+        if self.ws is not None and data:
             self._heard(len(data), now)
             self._queue(self.ws.receive_data(data))
 

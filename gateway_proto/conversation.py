@@ -26,6 +26,7 @@ from .errors import (
     ClosedError,
     ExpectedHelloError,
     InvalidSessionError,
+    MessageTooLargeError,
     ReconnectRequestedError,
     UndecodableMessageError,
     closed_error,
@@ -221,6 +222,9 @@ class Conversation:
     def _broken(self, error: BrokenStreamError) -> None:
         """The rest of this connection cannot be read; the next one gets the same events again (F27 to F30)."""
         life = self._life
+        if isinstance(error, MessageTooLargeError) and life.config.transport_compression is not None:
+            # The WebSocket layer knows the number, not which setting it came from.
+            error = MessageTooLargeError(error.limit, compressed=True)
         life.notice(NoticeKind.STREAM_BROKEN, str(error), error)
         sequence = life.session.received if life.session is not None else 0
         if isinstance(error, BoundExceededError) and life.setbacks.too_large(sequence):
@@ -287,7 +291,7 @@ class Conversation:
         ready = _read_ready(d)
         session_id = Secret(ready.session_id if isinstance(ready.session_id, str) else "")
         if life.session is not None:
-            if life.session.id == session_id:
+            if session_id and life.session.id == session_id:
                 self._sequenced(connection, life.session, sequence, _READY, d)
                 return
             life.discard(DiscardCause.REPLACED)

@@ -226,10 +226,15 @@ class BoundExceededError(BrokenStreamError):
 
 
 class MessageTooLargeError(BoundExceededError):
-    """A message on the wire, by its declared length."""
+    """A message on the wire, by its declared length. With transport compression it has a setting of its own."""
 
     what = "a message on the wire"
     setting = "max_message"
+
+    def __init__(self, limit: int, *, compressed: bool = False) -> None:
+        if compressed:
+            self.setting = "max_compressed_message"
+        super().__init__(limit)
 
 
 class InflatedTooLargeError(BoundExceededError):

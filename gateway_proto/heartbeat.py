@@ -12,8 +12,8 @@ MIN_INTERVAL: Final = 5.0
 MAX_INTERVAL: Final = 600.0
 PROBE_TIMEOUT: Final = 10.0
 """Seconds for any answer after the clock has jumped (F12)."""
-MAX_SILENT_INTERVALS: Final = 3
-"""Without an ACK for so many intervals the connection is a zombie, whatever else it sends (F08)."""
+MAX_UNACKNOWLEDGED: Final = 3
+"""Beats in a row without an ACK, an interval each: then it is a zombie, whatever else it sends (F08)."""
 JUMP: Final = 1.5
 """Intervals between two looks at the clock that mean the process itself stood still (F12)."""
 ANSWER_SPACING: Final = 1.0
@@ -40,7 +40,9 @@ class Heartbeat:
 
     __slots__ = (
         "_due",
-        "_probe",
+        "_listening_since",
+        "_missed",
+        "_probed_at",
         "_queued_at",
         "_rng",
         "_unacknowledged_since",
@@ -55,7 +57,11 @@ class Heartbeat:
         self._rng = rng
         self.interval = _clamp(interval)
         self._due = now + self.interval * rng.random()
-        self._probe: float | None = None
+        self._probed_at: float | None = None
+        # When the last scheduled beat was due that no ACK has followed, and how many beats in a row it is. Answers to
+        # op 1 are left out: one just ahead of a scheduled beat leaves the peer no time for its ACK.
+        self._listening_since: float | None = None
+        self._missed = 0
         self._queued_at: float | None = None
         # True: the queued beat is a scheduled one; False: an answer to op 1 or the caller's wish.
         self._wanted = False
@@ -67,7 +73,7 @@ class Heartbeat:
     # -- time --------------------------------------------------------------------------------------------------
 
     def next_timeout(self) -> float:
-        return self._due if self._probe is None else min(self._due, self._probe)
+        return self._due if self._probed_at is None else min(self._due, self._probed_at + PROBE_TIMEOUT)
 
     def due(
         self, now: float, last_received: float, *, lenient: bool = False, paused: bool = False
@@ -81,18 +87,20 @@ class Heartbeat:
         """
         if paused:
             self.forget_silence(now)
-        if self._probe is not None and now >= self._probe:
-            if last_received <= self._probe - PROBE_TIMEOUT:
+        if self._probed_at is not None and now >= self._probed_at + PROBE_TIMEOUT:
+            if last_received <= self._probed_at:
                 return Beat.ZOMBIE, 0.0
-            self._probe = None
+            self._probed_at = None
         lag = now - self._due
         if lag < 0:
             return Beat.EARLY, 0.0
         if lag > (JUMP - 1) * self.interval:
             return self._jumped(now), lag
-        beat = Beat.BEAT if paused else self._judge(now, last_received, lenient)
+        # A probe has its own 10 s, even where that is longer than the interval.
+        beat = Beat.BEAT if paused else self._judge(last_received, lenient or self._probed_at is not None)
         if beat is not Beat.ZOMBIE:
             self._queue(now, scheduled=True)
+            self._listening_since = now
             self._due += self.interval
         return beat, lag
 
@@ -100,25 +108,26 @@ class Heartbeat:
         # More than 1.5 intervals since the last beat's time: nobody was there to beat or to hear the answer.
         self._queue(now, scheduled=True)
         self._due = now + self.interval
-        self._probe = now + PROBE_TIMEOUT
+        self._probed_at = self._listening_since = now
+        self._missed = 0
         self._unacknowledged_since = None
         return Beat.PROBE
 
-    def _judge(self, now: float, last_received: float, lenient: bool) -> Beat:
-        waiting_since = self._queued_at if self._unacknowledged_since is None else self._unacknowledged_since
-        if waiting_since is None:
+    def _judge(self, last_received: float, lenient: bool) -> Beat:
+        if self._listening_since is None:
             return Beat.BEAT
-        if now - waiting_since >= MAX_SILENT_INTERVALS * self.interval:
-            return Beat.ZOMBIE
-        if last_received <= waiting_since and not lenient:
+        self._missed += 1
+        if self._missed >= MAX_UNACKNOWLEDGED or (last_received <= self._listening_since and not lenient):
             return Beat.ZOMBIE
         return Beat.ACK_MISSING
 
     def forget_silence(self, now: float) -> None:
         """The socket was not read for a while: what was missed then is no evidence (F33). Judging starts anew."""
+        self._listening_since = None
+        self._missed = 0
         self._unacknowledged_since = None
-        if self._probe is not None:
-            self._probe = now + PROBE_TIMEOUT
+        if self._probed_at is not None:
+            self._probed_at = now
 
     # -- beats -------------------------------------------------------------------------------------------------
 
@@ -156,7 +165,9 @@ class Heartbeat:
     def acknowledged(self, now: float) -> bool:
         """Op 11 came. False if nothing was waiting for it."""
         self.acknowledged_at = now
-        self._probe = None
+        self._probed_at = None
+        self._listening_since = None
+        self._missed = 0
         waiting_since, self._unacknowledged_since = self._unacknowledged_since, None
         if waiting_since is None:
             return False

@@ -7,16 +7,22 @@ from .errors import BuildingUrlError
 from .secret import Secret
 
 _PORTS = {"ws": 80, "wss": 443}
+_OURS = frozenset({"v", "encoding", "compress"})
+"""Parameters that only the config decides: a `compress` left over from elsewhere would make the stream unreadable."""
 
 
 class GatewayUrl(NamedTuple):
-    """A checked ws(s) URL. `host` is without brackets; `query` are its own parameters."""
+    """A checked ws(s) URL. `host` is without brackets; `query` are its own parameters, which do not print."""
 
     tls: bool
     host: str
     port: int
     path: str
     query: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        query = "?***" if self.query else ""
+        return f"GatewayUrl({'wss' if self.tls else 'ws'}://{self.host_header}{self.path}{query})"
 
     @property
     def host_header(self) -> str:
@@ -25,8 +31,8 @@ class GatewayUrl(NamedTuple):
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
     def target(self, parameters: dict[str, str]) -> str:
-        """Path and query with `parameters` appended afresh, over whatever of them the URL had."""
-        kept = [(name, value) for name, value in self.query if name not in parameters]
+        """Path and query with `parameters` appended afresh; what the URL had of ours is void, wanted now or not."""
+        kept = [(name, value) for name, value in self.query if name not in _OURS and name not in parameters]
         return f"{self.path}?{urlencode([*kept, *parameters.items()])}"
 
     def full(self, parameters: dict[str, str]) -> Secret:

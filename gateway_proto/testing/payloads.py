@@ -226,7 +226,6 @@ class World(Values):
             "title": self.text(8),
             "description": self.text(30),
             "color": self.rng.getrandbits(24),
-            "content_scan_version": 4,
             "timestamp": self.timestamp(),
             "footer": {"text": self.text(4)},
             "thumbnail": {"width": 1280, "url": image, "proxy_url": image, "height": 720, "flags": 0},
@@ -247,7 +246,6 @@ class World(Values):
             "width": self.pick((640, 1080, 1170, 1920)),
             "height": self.pick((480, 720, 1080, 2532)),
             "content_type": "image/png",
-            "content_scan_version": 4,
             "placeholder": self.hash()[:22],
             "placeholder_version": 1,
         }
@@ -312,7 +310,6 @@ class World(Values):
         return {
             "user": {"id": user_id},
             "status": status,
-            "processed_at_timestamp": self.now,
             "client_status": {} if status == "offline" else {where: status},
             "activities": [] if status == "offline" else self._activities(),
         }

@@ -9,6 +9,7 @@ Close frames are read here before wsproto judges them: it hides the code of one 
 code decides whether the bot may come back (F16).
 """
 
+import struct
 from typing import Final
 
 import wsproto.events as ws
@@ -19,9 +20,14 @@ from ..errors import MalformedFrameError, MessageTooLargeError
 from .events import Broken, CloseReceived, WsEvent
 from .frames import MAX_CONTROL_PAYLOAD
 
-_FINAL_TEXT: Final = 0x81
-_FINAL_BINARY: Final = 0x82
 _FINAL_CLOSE: Final = 0x88
+# The first two bytes of an ordinary frame: FIN and opcode, then no mask and a length of up to 125, or of 16 or 64 bits.
+_TEXT_0: Final = 0x8100
+_TEXT_64: Final = 0x817F
+_BINARY_125: Final = 0x827D
+_LENGTH_16: Final = frozenset({0x817E, 0x827E})
+_LENGTH_64: Final = frozenset({0x817F, 0x827F})
+_unpack_head: Final = struct.Struct(">HH").unpack_from
 _FINAL: Final = 0x80
 _CONTROL: Final = 0x08
 _MASKED: Final = 0x80
@@ -77,38 +83,35 @@ class FrameReader:
     def _fast_lane(self, data: bytes, position: int, events: list[WsEvent]) -> int:
         """Cut out ordinary frames. Returns the position of the first that is not ordinary or not whole.
 
-        The one loop per frame on the whole road: no call but slicing, 0.25 µs a frame.
+        One of the two loops on the road of an event. Reading the header by one `unpack` takes 1,000 instructions less
+        than indexing four bytes, of 7,000 a frame. A frame of fewer than four bytes is left to wsproto.
         """
         available = len(data)
         limit = self._limit
         append = events.append
-        while position + 2 <= available:
-            first = data[position]
-            if first != _FINAL_BINARY and first != _FINAL_TEXT:
-                break
-            size = data[position + 1]
-            if size < 126:
-                start = position + 2
-            elif size == 126:
-                start = position + 4
-                if start > available:
-                    break
-                size = data[position + 2] << 8 | data[position + 3]
+        while position + 4 <= available:
+            head, size = _unpack_head(data, position)
+            if head in _LENGTH_16:
                 if size < 126:
                     break
-            else:
-                # Eight bytes of length, or a mask: the exact rules are in `_slow_frame`.
-                start = position + 10
-                if size != 127 or start > available:
+                start = position + 4
+            elif _TEXT_0 <= head <= _BINARY_125:
+                size = head & 0xFF
+                if size > 125:
                     break
+                start = position + 2
+            elif head in _LENGTH_64:
+                start = position + 10
                 size = int.from_bytes(data[position + 2 : start])
                 if size < 65536:
                     break
+            else:
+                break
             end = start + size
             if end > available or size > limit:
                 break
             payload = data[start:end]
-            if first == _FINAL_TEXT:
+            if head <= _TEXT_64:
                 # isascii() is ten times as fast as decoding, and most messages are.
                 if not payload.isascii() and not _is_utf8(payload):
                     break

@@ -1,0 +1,135 @@
+"""The other end of the wire: Discord's gateway as a machine without I/O, to test bots and clients against.
+
+One `Server` stands for one application. Each socket that a listener accepts becomes a `ServerConnection`, which is
+driven like every machine here: bytes and the time in, actions and bytes out.
+
+    server = Server(ServerConfig(url="ws://127.0.0.1:8080"), rng=random.Random(1))
+
+    connection = server.accept(clock())                      # a socket was accepted
+    actions = connection.receive_data(data, clock())         # its bytes came, in any chunking
+    actions = connection.receive_eof(clock())                # its end, or a reset
+    actions = connection.handle_timeout(clock())             # at or after connection.next_timeout()
+    for action in actions:
+        match action:
+            case Wake(connection_id=other):                  # another connection has something to say or to send:
+                drivers[other].wake()                        # its handle_timeout if due, then its data_to_send
+            case CloseSocket(abort=abort, grace=grace):      # always about this connection, and its last request
+                ...                                          # write data_to_send (unless abort), then close
+            case Identified(session_id=session_id):          # a report: start a stream of events, say
+                wake(server.dispatch(session_id, "MESSAGE_CREATE", b'{"content":"hi"}', clock()))
+    socket.send(connection.data_to_send(clock()))            # when the last bytes are written
+
+`Server.dispatch`, `broadcast` and `inject` act on sessions and connections from outside; they return `Wake`s for the
+drivers concerned, and `FaultFired` or `SessionEnded` where a dispatch caused one. Everything else that a connection has
+to say, `CloseSocket` included, comes out of its own inputs.
+
+How it stands toward the documentation, where that leaves a choice:
+
+- Parameters of the upgrade are judged in band: another `v` (or none) is closed with 4012, an encoding that is not json
+  or an unknown `compress` with 4002. A client may send JSON as TEXT or as BINARY.
+- Every dispatch has a sequence and is replayed, READY and RESUMED too. A RESUME from before the replay buffer, of an
+  unknown or an expired session, gets op 9 false; from a future sequence close code 4007, after which the session is as
+  it was. 4009 is sent for an expired session only if `ServerConfig.expired_close` asks for it.
+- A client's 1000 or 1001 ends its session; any other end keeps it for `session_lifetime`. A RESUME takes a session over
+  from a connection that is still open, which is closed with 4000.
+- An IDENTIFY too many (max_concurrency, session start limit) gets op 9 false, costs nothing and leaves the connection
+  open. Heartbeats are acknowledged before IDENTIFY, too; a client silent for 1.75 intervals is closed with 4000.
+- A broken WebSocket frame is closed with 1002, a TEXT that is not UTF-8 with 4002, like everything undecodable.
+"""
+
+from .actions import (
+    CloseSocket,
+    ConnectionClosed,
+    FaultFired,
+    HttpAnswered,
+    Identified,
+    Received,
+    ServerAction,
+    SessionEnd,
+    SessionEnded,
+    SessionRefused,
+    SessionResumed,
+    Shard,
+    Upgraded,
+    Wake,
+)
+from .config import ServerConfig, ServerLimits
+from .connection import ServerConnection
+from .faults import (
+    AtSequence,
+    Chunk,
+    Close,
+    Corrupt,
+    DispatchFault,
+    Drop,
+    Fault,
+    Fragment,
+    Garbage,
+    InvalidSession,
+    LoseAcks,
+    NoAnswer,
+    NoHello,
+    OnConnection,
+    Planned,
+    Reconnect,
+    Refuse,
+    Release,
+    Repeat,
+    RequestHeartbeat,
+    SendText,
+    SplitMessages,
+    Stall,
+    Swap,
+    Withhold,
+)
+from .gates import StartLimitStatus
+from .server import Server
+from .session import ServerSession
+
+__all__ = [
+    "AtSequence",
+    "Chunk",
+    "Close",
+    "CloseSocket",
+    "ConnectionClosed",
+    "Corrupt",
+    "DispatchFault",
+    "Drop",
+    "Fault",
+    "FaultFired",
+    "Fragment",
+    "Garbage",
+    "HttpAnswered",
+    "Identified",
+    "InvalidSession",
+    "LoseAcks",
+    "NoAnswer",
+    "NoHello",
+    "OnConnection",
+    "Planned",
+    "Received",
+    "Reconnect",
+    "Refuse",
+    "Release",
+    "Repeat",
+    "RequestHeartbeat",
+    "SendText",
+    "Server",
+    "ServerAction",
+    "ServerConfig",
+    "ServerConnection",
+    "ServerLimits",
+    "ServerSession",
+    "SessionEnd",
+    "SessionEnded",
+    "SessionRefused",
+    "SessionResumed",
+    "Shard",
+    "SplitMessages",
+    "Stall",
+    "StartLimitStatus",
+    "Swap",
+    "Upgraded",
+    "Wake",
+    "Withhold",
+]

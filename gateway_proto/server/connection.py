@@ -1,0 +1,415 @@
+"""One accepted socket, from its HTTP request to its end.
+
+The socket's life is `ConnectionState`; the gateway's conversation on it is `Dialogue`. Everything a connection has to
+say comes out of its own inputs: what others do to it (a dispatch, a fault, a RESUME elsewhere) is kept until its
+driver, woken by `Wake`, calls `handle_timeout` and `data_to_send`.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final, Literal
+
+from ..close_codes import (
+    GOING_AWAY,
+    NORMAL_CLOSURE,
+    RESUMABLE_CLOSURE,
+    SESSION_ENDING_CLOSE_CODES,
+    CloseCode,
+)
+from ..websocket import FrameOpcode, encode_frame
+from ..websocket.frames import MAX_CONTROL_PAYLOAD
+from .actions import CloseSocket, ConnectionClosed, FaultFired, HttpAnswered, ServerAction, SessionEnd, Upgraded
+from .config import ServerConfig
+from .deflate import Plain, ZlibPayload, make_deflater
+from .dialogue import RECONNECT, REQUEST_HEARTBEAT, Dialogue
+from .faults import (
+    Chunk,
+    Close,
+    Corrupt,
+    DispatchFault,
+    Drop,
+    Fault,
+    Fragment,
+    Garbage,
+    InvalidSession,
+    LoseAcks,
+    NoAnswer,
+    NoHello,
+    Reconnect,
+    Refuse,
+    Release,
+    RequestHeartbeat,
+    SendText,
+    SplitMessages,
+    Stall,
+)
+from .http import NO_REQUEST, HttpExchange, HttpRequest, HttpResponse, Upgrade, refuse, request_timed_out, route
+from .outbox import Outbox
+from .reader import CloseEvent, FrameReader, PayloadEvent, PingEvent, ReaderEvent, Violation
+from .registry import Registry
+from .session import ServerSession
+
+
+class ConnectionState(Enum):
+    """Where a socket's life stands; it only moves down."""
+
+    REQUEST = "the HTTP request is awaited"
+    OPEN = "a WebSocket"
+    CLOSING = "our close frame is queued, the client's is awaited"
+    ENDED = "CloseSocket was said"
+
+
+_WebSocketFault = Close | Reconnect | InvalidSession | RequestHeartbeat | SendText
+"""What waits for the upgrade."""
+_LOGOUT: Final = (NORMAL_CLOSURE, GOING_AWAY)
+
+
+class ServerConnection:
+    """The server's end of one socket; `Server.accept` makes it.
+
+    Inputs: `receive_data`, `receive_eof`, `handle_timeout`. Drain: `data_to_send`. Getters: `next_timeout`, `id`,
+    `session`, `is_stalled`, `has_ended`. After each input do the actions in order, then send `data_to_send(now)`.
+    Call `data_to_send` only when the last bytes are written: what is undrained measures a client that does not read.
+    """
+
+    def __init__(
+        self,
+        id: int,
+        config: ServerConfig,
+        registry: Registry,
+        faults: Iterable[Fault],
+        forget: Callable[[int], object],
+        now: float,
+    ) -> None:
+        self._id = id
+        self._config = config
+        self._limits = config.limits
+        self._registry = registry
+        self._forget = forget
+        self._state = ConnectionState.REQUEST
+        self._actions: list[ServerAction] = []
+        self._inbox = bytearray()
+        self._outbox = Outbox()
+        self._exchange = HttpExchange(self._limits.max_request)
+        self._reader = FrameReader(self._limits.max_payload)
+        self._dialogue = Dialogue(self, config, registry)
+        # Of REQUEST and CLOSING.
+        self._deadline: float | None = now + self._limits.request_timeout
+        self._stalled = False
+        self._stalled_until: float | None = None
+        # Actions or bytes are left over since then.
+        self._work_at: float | None = None
+        self._says_hello = True
+        self._instead: Refuse | Garbage | None = None
+        self._waiting: list[Fault] = []
+        for fault in faults:
+            self.strike(fault, now)
+
+    # -- getters -------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> int:
+        """1, 2, … in the order of `accept`."""
+        return self._id
+
+    @property
+    def session(self) -> ServerSession | None:
+        """The session that it serves."""
+        return self._dialogue.session
+
+    @property
+    def is_stalled(self) -> bool:
+        """A `Stall` is on. A driver may stop reading meanwhile; what it reads is held, up to a bound."""
+        return self._stalled
+
+    @property
+    def has_ended(self) -> bool:
+        """`CloseSocket` was said, or is about to be."""
+        return self._state is ConnectionState.ENDED
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` is wanted, or None. May be the last `now`: work is left over."""
+        due = [self._work_at, self._stalled_until, self._deadline]
+        if self._state is ConnectionState.OPEN and not self._stalled:
+            due.append(self._dialogue.silent_at())
+        return min((at for at in due if at is not None), default=None)
+
+    # -- inputs --------------------------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> list[ServerAction]:
+        """Bytes of the client, in any chunking."""
+        if self._state is not ConnectionState.ENDED:
+            self._inbox += data
+            if not self._stalled:
+                self._read(now)
+            elif len(self._inbox) > self._limits.max_held:
+                self._drop("more came in during a stall than is held", now)
+            self._check_unsent(now)
+        return self._take_actions()
+
+    def receive_eof(self, now: float) -> list[ServerAction]:
+        """The client's end of the stream, or a reset."""
+        if self._state is ConnectionState.OPEN:
+            self._left(None, "", "client", now)
+        self._finish(abort=True)
+        return self._take_actions()
+
+    def handle_timeout(self, now: float) -> list[ServerAction]:
+        """Call at or after `next_timeout()`; earlier is no harm."""
+        if self._stalled_until is not None and now >= self._stalled_until:
+            self._release(now)
+        if self._deadline is not None and now >= self._deadline:
+            if self._state is ConnectionState.REQUEST and not self._stalled:
+                self._answer(NO_REQUEST, request_timed_out())
+            else:
+                self._finish(abort=True)
+        silent_at = self._dialogue.silent_at()
+        if self._state is ConnectionState.OPEN and not self._stalled and silent_at is not None and now >= silent_at:
+            self.close(CloseCode.UNKNOWN_ERROR, b"no heartbeat came in time", now)
+        return self._take_actions()
+
+    def data_to_send(self, now: float) -> bytes:
+        """Take the bytes to write."""
+        if self._stalled:
+            return b""
+        data = self._outbox.take()
+        if self._outbox:
+            self._work_at = now
+        return data
+
+    def _take_actions(self) -> list[ServerAction]:
+        self._work_at = None
+        actions, self._actions = self._actions, []
+        return actions
+
+    # -- what others do to it: each says whether to wake the driver ------------------------------------------------
+
+    def deliver(self, payload: bytes, now: float) -> bool:
+        """Queue a dispatch of the session."""
+        # Told at the first of many: the driver drains them all.
+        wake = not self._outbox
+        self.send(payload)
+        return self._check_unsent(now) or wake
+
+    def supersede(self, now: float) -> bool:
+        """The session was resumed on another connection."""
+        if self._stalled:
+            self._drop("the session was resumed elsewhere", now)
+        else:
+            self.close(RESUMABLE_CLOSURE, b"the session was resumed elsewhere", now)
+        self._work_at = now
+        return True
+
+    def strike(self, fault: Fault, now: float) -> bool:
+        """Suffer a fault, at once or when what it waits for comes. Of no effect once the connection is closing."""
+        if self._state in (ConnectionState.CLOSING, ConnectionState.ENDED):
+            return False
+        if self._state is ConnectionState.REQUEST and isinstance(fault, _WebSocketFault):
+            self._waiting.append(fault)
+        elif isinstance(fault, DispatchFault):
+            self._dialogue.arm(fault)
+        elif isinstance(fault, Refuse | Garbage) and self._state is ConnectionState.REQUEST:
+            self._instead = fault
+        elif not isinstance(fault, Refuse):
+            self.report(FaultFired(connection_id=self._id, fault=fault))
+            self._suffer(fault, now)
+            self._work_at = now
+        return True
+
+    # -- the dialogue's wire -------------------------------------------------------------------------------------
+
+    def report(self, action: ServerAction) -> None:
+        self._actions.append(action)
+
+    def send(self, payload: bytes) -> None:
+        if self._state is ConnectionState.OPEN:
+            self._outbox.message(payload)
+
+    def replay(self, payloads: list[bytes]) -> None:
+        self._outbox.replay(payloads)
+
+    def compress_payloads(self) -> None:
+        if isinstance(self._outbox.deflater, Plain):
+            self._outbox.frame_messages()
+            self._outbox.deflater = ZlibPayload(self._config.zlib_level, self._config.payload_threshold)
+
+    def close(self, code: int, reason: bytes, now: float) -> None:
+        if self._state is not ConnectionState.OPEN:
+            return
+        payload = code.to_bytes(2) + reason[: MAX_CONTROL_PAYLOAD - 2]
+        self._outbox.raw(encode_frame(FrameOpcode.CLOSE, payload))
+        self._left(code, reason.decode(errors="replace"), "server", now)
+        self._state = ConnectionState.CLOSING
+        self._deadline = now + self._limits.close_grace
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _read(self, now: float) -> None:
+        if self._state is ConnectionState.REQUEST:
+            self._read_request(now)
+        while self._state in (ConnectionState.OPEN, ConnectionState.CLOSING) and not self._stalled:
+            event = self._reader.next_event(self._inbox)
+            if event is None:
+                return
+            self._on_event(event, now)
+
+    def _read_request(self, now: float) -> None:
+        request = self._exchange.next_request(self._inbox)
+        if request is None:
+            return
+        instead, self._instead = self._instead, None
+        if instead is not None:
+            self.report(FaultFired(connection_id=self._id, fault=instead))
+        if isinstance(request, HttpResponse):
+            self._answer(NO_REQUEST, request)
+        elif isinstance(instead, Refuse):
+            self._answer(request, refuse(instead))
+        elif isinstance(instead, Garbage):
+            self._outbox.raw(instead.data)
+            self._finish(abort=False)
+        else:
+            answer = route(self._exchange, request, self._config, self._registry.start_limit.status(now))
+            if isinstance(answer, Upgrade):
+                self._open(answer, now)
+            else:
+                self._answer(request, answer)
+
+    def _answer(self, request: HttpRequest, response: HttpResponse) -> None:
+        self._outbox.raw(self._exchange.answer(response))
+        self.report(
+            HttpAnswered(connection_id=self._id, method=request.method, path=request.path, status=response.status)
+        )
+        self._finish(abort=False)
+
+    def _open(self, upgrade: Upgrade, now: float) -> None:
+        self._outbox.raw(self._exchange.switch(upgrade))
+        self._outbox.deflater = make_deflater(
+            upgrade.compress, zlib_level=self._config.zlib_level, zstd_level=self._config.zstd_level
+        )
+        self._state = ConnectionState.OPEN
+        self._deadline = None
+        self.report(Upgraded(connection_id=self._id, compress=upgrade.compress))
+        if upgrade.refusal is not None:
+            self.close(upgrade.refusal.code or CloseCode.UNKNOWN_ERROR, upgrade.refusal.reason.encode(), now)
+        waiting, self._waiting = self._waiting, []
+        for fault in waiting:
+            self.strike(fault, now)
+        if self._state is ConnectionState.OPEN and self._says_hello:
+            self._dialogue.hello(now)
+
+    def _on_event(self, event: ReaderEvent, now: float) -> None:
+        if self._state is ConnectionState.CLOSING:
+            if isinstance(event, CloseEvent):
+                self._finish(abort=False)
+            return
+        match event:
+            case PayloadEvent(payload):
+                self._dialogue.receive(payload, now)
+            case PingEvent(payload):
+                self._outbox.raw(encode_frame(FrameOpcode.PONG, payload))
+            case CloseEvent(code, reason):
+                echo = b"" if code is None else code.to_bytes(2)
+                self._outbox.raw(encode_frame(FrameOpcode.CLOSE, echo))
+                self._left(code, reason, "client", now)
+                self._finish(abort=False)
+            case Violation(code, reason):
+                self.close(code, reason.encode(), now)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _left(self, code: int | None, reason: str, by: Literal["server", "client"], now: float) -> None:
+        session = self._dialogue.session
+        self.report(
+            ConnectionClosed(
+                connection_id=self._id,
+                code=code,
+                reason=reason,
+                by=by,
+                session_id=None if session is None else session.id,
+                number=None if session is None else session.number,
+                sequence=None if session is None else session.sequence,
+            )
+        )
+        cause = None
+        if by == "client" and code in _LOGOUT:
+            cause = SessionEnd.LOGOUT
+        elif by == "server" and code in SESSION_ENDING_CLOSE_CODES:
+            cause = SessionEnd.CLOSED
+        self._dialogue.leave(now, cause)
+
+    def _drop(self, reason: str, now: float, *, flush: bool = False) -> None:
+        if self._state is ConnectionState.OPEN:
+            self._left(None, reason, "server", now)
+        self._finish(abort=not flush)
+
+    def _finish(self, *, abort: bool) -> None:
+        if self._state is ConnectionState.ENDED:
+            return
+        self._state = ConnectionState.ENDED
+        self._deadline = self._stalled_until = None
+        self._stalled = False
+        self._inbox.clear()
+        self._outbox.chunk = None
+        if abort:
+            self._outbox.clear()
+        self.report(CloseSocket(connection_id=self._id, abort=abort, grace=self._limits.close_grace))
+        self._forget(self._id)
+
+    def _check_unsent(self, now: float) -> bool:
+        if self._outbox.unsent <= self._limits.max_unsent or self._state is ConnectionState.ENDED:
+            return False
+        self._drop("the client does not read", now)
+        self._work_at = now
+        return True
+
+    # -- faults --------------------------------------------------------------------------------------------------
+
+    def _release(self, now: float) -> None:
+        self._stalled = False
+        self._stalled_until = None
+        self._dialogue.forgive_silence(now)
+        self._read(now)
+
+    def _suffer(self, fault: Fault, now: float) -> None:
+        match fault:
+            case Drop(flush):
+                self._drop("dropped by a fault", now, flush=flush)
+            case Stall(seconds):
+                self._stalled = True
+                self._stalled_until = None if seconds is None else now + seconds
+            case Release():
+                if self._stalled:
+                    self._release(now)
+            case Close(code, reason):
+                self.close(code, reason, now)
+            case Reconnect():
+                self.send(RECONNECT)
+            case InvalidSession(resumable):
+                self._dialogue.invalidate(resumable, now)
+            case RequestHeartbeat():
+                self.send(REQUEST_HEARTBEAT)
+            case SendText(payload):
+                self.send(payload)
+            case Garbage(data):
+                self._outbox.raw(data)
+            case _:
+                self._change_manner(fault)
+
+    def _change_manner(self, fault: Fault) -> None:
+        match fault:
+            case LoseAcks(count):
+                self._dialogue.lose_acks = count
+            case Corrupt(offset, xor):
+                self._outbox.corrupt(offset, xor)
+            case NoHello():
+                self._says_hello = False
+            case NoAnswer():
+                self._dialogue.is_mute = True
+            case Fragment(size):
+                self._outbox.frame_messages()
+                self._outbox.fragment = size
+            case SplitMessages(size):
+                self._outbox.frame_messages()
+                self._outbox.split = size
+            case Chunk(size):
+                self._outbox.chunk = size

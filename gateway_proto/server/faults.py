@@ -1,0 +1,238 @@
+"""What a server can do wrong on purpose: the closed union `Fault`, and the plan that fires faults by itself.
+
+A fault is handed to `Server.inject`, or stands in `ServerConfig.plan` with the moment at which it strikes. It is aimed
+at a connection (or at the one that serves a session). What only makes sense later waits: on a socket that is not
+upgraded yet, `Refuse` and `Garbage` wait for the request, and whatever sends a message waits for the upgrade and then
+comes *before* HELLO, so that op 7 as the very first frame is `Reconnect` on a fresh connection (F05).
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from ..errors import InvalidConfigError
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    """A frozen value."""
+
+
+class Drop(_Fault, frozen=True):
+    """End the socket without a close frame; the session is kept. With `flush`, what is queued is written first."""
+
+    flush: bool = False
+
+
+class Stall(_Fault, frozen=True):
+    """Neither send nor read for `seconds`, or until `Release`: a half-open socket; the client's writes succeed.
+
+    The client's silence is not judged meanwhile. An EOF ends the connection even so.
+    """
+
+    seconds: float | None = None
+
+
+class Release(_Fault, frozen=True):
+    """End a `Stall`: what came meanwhile is read now, what was to be sent is sent."""
+
+
+class Close(_Fault, frozen=True):
+    """Close with a code. `reason` are raw bytes, cut at 123, which need not be UTF-8. 4007 and 4009 end the session."""
+
+    code: int
+    reason: bytes = b""
+
+    def __post_init__(self) -> None:
+        _require(1000 <= self.code <= 4999, "a close code is 1000 to 4999")
+
+
+class Reconnect(_Fault, frozen=True):
+    """Op 7. The connection goes on as if nothing had been said."""
+
+
+class InvalidSession(_Fault, frozen=True):
+    """Op 9. True leaves the session to be resumed, False ends it; either way the connection is no longer its."""
+
+    resumable: bool
+
+
+class RequestHeartbeat(_Fault, frozen=True):
+    """Op 1: ask for a heartbeat at once."""
+
+
+class LoseAcks(_Fault, frozen=True):
+    """Swallow the next `count` heartbeat ACKs of the connection; all of them for None."""
+
+    count: int | None = None
+
+
+class Corrupt(_Fault, frozen=True):
+    """Change one byte of the outgoing stream: `offset` bytes from what is drained next, XORed with `xor` (1 to 255).
+
+    With the default no text and no frame header stays valid; other masks can go unnoticed where nothing is compressed.
+    """
+
+    offset: int = 0
+    xor: int = 0xFF
+
+    def __post_init__(self) -> None:
+        _require(self.offset >= 0 and 1 <= self.xor <= 255, "offset is 0 or more, xor 1 to 255")
+
+
+class Refuse(_Fault, frozen=True):
+    """Answer the HTTP request, upgrade or route, with a status and (in seconds) Retry-After. No effect after it."""
+
+    status: int
+    retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(200 <= self.status <= 599, "a status that refuses is 200 to 599")
+
+
+class Garbage(_Fault, frozen=True):
+    """Raw bytes: for the answer to the HTTP request, and the end of the socket; or, once upgraded, in the stream."""
+
+    data: bytes
+
+
+class NoHello(_Fault, frozen=True):
+    """Upgrade, but never say HELLO (F22)."""
+
+
+class NoAnswer(_Fault, frozen=True):
+    """Leave every IDENTIFY and RESUME of the connection unanswered; heartbeats are still acknowledged (F22)."""
+
+
+class SendText(_Fault, frozen=True):
+    """Send a gateway message of any bytes, JSON or not, through the connection's compression."""
+
+    payload: bytes
+
+
+class Fragment(_Fault, frozen=True):
+    """From now on send data messages in continuation frames of at most `size` bytes (RFC 6455 section 5.4)."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 1, "the size is 1 or more")
+
+
+class SplitMessages(_Fault, frozen=True):
+    """From now on spread each message of zlib-stream over WebSocket messages of at most `size` bytes (F28)."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 1, "the size is 1 or more")
+
+
+class Chunk(_Fault, frozen=True):
+    """From now on let each `data_to_send` give at most `size` bytes; the rest is due at once."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 1, "the size is 1 or more")
+
+
+class Withhold(_Fault, frozen=True):
+    """Give the session's next dispatch a sequence and lose it for good: it is neither sent nor to be replayed."""
+
+
+class Repeat(_Fault, frozen=True):
+    """Send the session's next dispatch twice: under two sequences, or (not `renumbered`) twice under one."""
+
+    renumbered: bool = True
+
+
+class Swap(_Fault, frozen=True):
+    """Send the session's next two dispatches in each other's place; the first waits for the second, however long."""
+
+
+DispatchFault: TypeAlias = Withhold | Repeat | Swap
+"""What befalls dispatches of a session, on whatever connection: a client that counts must find the loss."""
+Fault: TypeAlias = (
+    Drop
+    | Stall
+    | Release
+    | Close
+    | Reconnect
+    | InvalidSession
+    | RequestHeartbeat
+    | LoseAcks
+    | Corrupt
+    | Refuse
+    | Garbage
+    | NoHello
+    | NoAnswer
+    | SendText
+    | Fragment
+    | SplitMessages
+    | Chunk
+    | DispatchFault
+)
+"""Everything that `Server.inject` takes."""
+
+
+class OnConnection(msgspec.Struct, frozen=True):
+    """When the `number`th socket is accepted, from 1 and discovery's included; for None at each one."""
+
+    number: int | None = None
+
+
+class AtSequence(msgspec.Struct, frozen=True):
+    """At this sequence of the `session`th session, from 1; for None of whichever session comes there first.
+
+    A `DispatchFault` befalls the dispatch that would take the sequence; anything else happens to the session's
+    connection as soon as that message is queued. READY has sequence 1.
+    """
+
+    sequence: int
+    session: int | None = None
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a plan; it fires once, or at each connection for `OnConnection(None)`."""
+
+    when: OnConnection | AtSequence
+    fault: Fault
+
+
+class FaultPlan:
+    """What of a config's plan has yet to fire."""
+
+    def __init__(self, plan: Iterable[Planned]) -> None:
+        self._connections: list[tuple[int | None, Fault]] = []
+        self._sequences: dict[int, list[tuple[int | None, Fault]]] = {}
+        for planned in plan:
+            match planned.when:
+                case OnConnection(number):
+                    self._connections.append((number, planned.fault))
+                case AtSequence(sequence, session):
+                    self._sequences.setdefault(sequence, []).append((session, planned.fault))
+
+    def on_connection(self, number: int) -> list[Fault]:
+        """The faults of the `number`th connection."""
+        due = [fault for when, fault in self._connections if when is None or when == number]
+        self._connections = [(when, fault) for when, fault in self._connections if when != number]
+        return due
+
+    def at_sequence(self, session: int, sequence: int, *, dispatch: bool) -> list[Fault]:
+        """The faults of this sequence of the `session`th session; `dispatch` says which of the two kinds."""
+        waiting = self._sequences.get(sequence)
+        if not waiting:
+            return []
+        due = [
+            (number, fault)
+            for number, fault in waiting
+            if number in (None, session) and isinstance(fault, DispatchFault) is dispatch
+        ]
+        self._sequences[sequence] = [entry for entry in waiting if entry not in due]
+        return [fault for _, fault in due]
+
+
+def _require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise InvalidConfigError(rule)

@@ -1,0 +1,99 @@
+"""The server: its connections and its sessions."""
+
+import random
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ..secret import Secret
+from .actions import ServerAction, SessionEnd, Wake
+from .config import ServerConfig
+from .connection import ServerConnection
+from .faults import DispatchFault, Fault, FaultPlan
+from .gates import StartLimitStatus
+from .registry import Registry
+from .session import ServerSession
+
+
+class Server:
+    """Discord's gateway for one application, without I/O.
+
+    Sockets come in by `accept`; each connection is driven by itself. What is done here to a connection (`dispatch`,
+    `broadcast`, `inject`) reaches its driver by `Wake`.
+
+    Args:
+        config: what the server stands for.
+        rng: session ids are drawn from it. The same seed and inputs give the same bytes.
+    """
+
+    def __init__(self, config: ServerConfig, *, rng: random.Random) -> None:
+        self.config = config
+        self._plan = FaultPlan(config.plan)
+        self._registry = Registry(config, rng, self._plan)
+        self._connections: dict[int, ServerConnection] = {}
+        self._accepted = 0
+
+    @property
+    def sessions(self) -> Mapping[Secret, ServerSession]:
+        """The sessions that can be resumed or are served; an expired one stands here until somebody asks for it."""
+        return MappingProxyType(self._registry.sessions)
+
+    @property
+    def connections(self) -> Mapping[int, ServerConnection]:
+        """The connections that have not ended."""
+        return MappingProxyType(self._connections)
+
+    def start_limit(self, now: float) -> StartLimitStatus:
+        """How many IDENTIFYs are left, and until when."""
+        return self._registry.start_limit.status(now)
+
+    def accept(self, now: float) -> ServerConnection:
+        """A socket was accepted. Look at its `next_timeout()` at once: a planned fault may have struck already."""
+        self._accepted += 1
+        number = self._accepted
+        connection = ServerConnection(
+            number,
+            self.config,
+            self._registry,
+            self._plan.on_connection(number),
+            lambda id: self._connections.pop(id, None),
+            now,
+        )
+        if not connection.has_ended:
+            self._connections[number] = connection
+        return connection
+
+    def dispatch(self, session_id: Secret, name: str, data: bytes, now: float) -> list[ServerAction]:
+        """Send an event to a session; without a connection it is kept for a RESUME.
+
+        Args:
+            name: the event's name, `t`.
+            data: the JSON of `d`, which is put into the message as it is and not checked.
+
+        A session that is gone takes nothing: that is a race and no mistake.
+        """
+        session = self._registry.sessions.get(session_id)
+        if session is None:
+            return []
+        if session.detached_at is not None and now - session.detached_at >= self.config.session_lifetime:
+            return [self._registry.end(session, SessionEnd.EXPIRED)]
+        return session.dispatch(name, data, now)
+
+    def broadcast(self, name: str, data: bytes, now: float) -> list[ServerAction]:
+        """Send an event to every session."""
+        return [action for id in list(self._registry.sessions) for action in self.dispatch(id, name, data, now)]
+
+    def inject(self, target: int | Secret, fault: Fault, now: float) -> list[ServerAction]:
+        """Let a fault strike a connection (by its id), or a session: itself or the connection that serves it.
+
+        What is gone suffers nothing. `FaultFired` comes from the connection, when the fault has taken hold.
+        """
+        if isinstance(target, Secret):
+            session = self._registry.sessions.get(target)
+            if session is not None and isinstance(fault, DispatchFault):
+                session.arm(fault)
+                return []
+            target = (session.connection_id if session is not None else None) or 0
+        connection = self._connections.get(target)
+        if connection is None or not connection.strike(fault, now):
+            return []
+        return [Wake(connection_id=target)]

@@ -1,0 +1,183 @@
+"""A session as the server holds it: its sequence, and the dispatches that a RESUME replays.
+
+Every dispatch, READY and RESUMED included, takes the next sequence and is kept, so that a RESUMED that was lost in
+flight is replayed like any other and the numbers have no gaps.
+"""
+
+from collections import deque
+from functools import lru_cache
+from itertools import dropwhile
+from typing import Any, Protocol
+
+import msgspec
+
+from ..secret import Secret
+from .actions import FaultFired, ServerAction, Shard, Wake
+from .faults import DispatchFault, Fault, FaultPlan, Repeat, Swap, Withhold
+from .identify import IdentifyRequest
+
+
+class Outlet(Protocol):
+    """The connection that serves a session. Each method says whether its driver must be woken."""
+
+    @property
+    def id(self) -> int: ...
+    def deliver(self, payload: bytes, now: float) -> bool:
+        """Queue a dispatch."""
+
+    def supersede(self, now: float) -> bool:
+        """Close: the session was resumed elsewhere. It is no longer this connection's."""
+
+    def strike(self, fault: Fault, now: float) -> bool:
+        """Suffer a fault."""
+
+
+class ReplayBuffer:
+    """The last dispatches of a session, at most `capacity`. Sequences may have holes (`Withhold`)."""
+
+    __slots__ = ("_capacity", "_kept", "lost")
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._kept: deque[tuple[int, bytes]] = deque()
+        # The highest sequence that cannot be replayed any more.
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def append(self, sequence: int, payload: bytes) -> None:
+        self._kept.append((sequence, payload))
+        if len(self._kept) > self._capacity:
+            self.lost = self._kept.popleft()[0]
+
+    def trim(self, sequence: int) -> None:
+        """Forget everything up to `sequence`: the client has it."""
+        while self._kept and self._kept[0][0] <= sequence:
+            self.lost = self._kept.popleft()[0]
+
+    def after(self, sequence: int) -> list[bytes] | None:
+        """What a RESUME from `sequence` replays; None if part of it is gone."""
+        if sequence < self.lost:
+            return None
+        return [payload for _, payload in dropwhile(lambda kept: kept[0] <= sequence, self._kept)]
+
+
+class ServerSession:
+    """One session. Read its attributes; only the server changes them.
+
+    `sequence` is the last one given out; `detached_at` is when its connection ended, None while it has one.
+    """
+
+    __slots__ = (
+        "_armed",
+        "_plan",
+        "_swapped",
+        "buffer",
+        "compress",
+        "detached_at",
+        "id",
+        "intents",
+        "number",
+        "outlet",
+        "presence",
+        "sequence",
+        "shard",
+        "token",
+    )
+
+    def __init__(
+        self, id: Secret, number: int, request: IdentifyRequest, capacity: int, plan: FaultPlan, now: float
+    ) -> None:
+        self.id = id
+        self.number = number
+        self.token = request.token
+        self.shard: Shard | None = request.shard
+        self.intents = request.intents
+        self.presence: dict[str, Any] | None = request.presence
+        self.compress = request.compress
+        self.sequence = 0
+        self.buffer = ReplayBuffer(capacity)
+        self.outlet: Outlet | None = None
+        self.detached_at: float | None = now
+        self._plan = plan
+        self._armed: deque[DispatchFault] = deque()
+        # The dispatch that waits for the next one, to be sent behind it.
+        self._swapped: tuple[str, bytes] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"ServerSession(id=***, number={self.number}, shard={self.shard}, sequence={self.sequence}, "
+            f"connection_id={self.connection_id})"
+        )
+
+    @property
+    def connected(self) -> bool:
+        """A connection serves it."""
+        return self.outlet is not None
+
+    @property
+    def connection_id(self) -> int | None:
+        return None if self.outlet is None else self.outlet.id
+
+    def attach(self, outlet: Outlet) -> None:
+        self.outlet = outlet
+        self.detached_at = None
+
+    def detach(self, now: float) -> None:
+        self.outlet = None
+        self.detached_at = now
+
+    def arm(self, fault: DispatchFault) -> None:
+        """Let a fault befall the next dispatch; several wait in line."""
+        self._armed.append(fault)
+
+    def dispatch(self, name: str, data: bytes, now: float) -> list[ServerAction]:
+        """Send an event of the world, unless a fault befalls it. `data` is the JSON of `d`, taken as it is."""
+        planned = self._plan.at_sequence(self.number, self.sequence + 1, dispatch=True)
+        self._armed.extend(fault for fault in planned if isinstance(fault, DispatchFault))
+        if self._swapped is not None:
+            earlier, self._swapped = self._swapped, None
+            actions = self.emit(name, data, now) + self.emit(*earlier, now)
+            return [*actions, FaultFired(connection_id=self.connection_id, fault=Swap())]
+        if self._armed:
+            return self._suffer(self._armed.popleft(), name, data, now)
+        return self.emit(name, data, now)
+
+    def emit(self, name: str, data: bytes, now: float) -> list[ServerAction]:
+        """Give a dispatch the next sequence, keep it, and queue it if a connection is there."""
+        self.sequence += 1
+        payload = b"%b%d,%b%b}" % (_head(name), self.sequence, b'"op":0,"d":', data)
+        self.buffer.append(self.sequence, payload)
+        outlet = self.outlet
+        if outlet is None:
+            return []
+        wake = outlet.deliver(payload, now)
+        for fault in self._plan.at_sequence(self.number, self.sequence, dispatch=False):
+            wake = outlet.strike(fault, now) or wake
+        return [Wake(connection_id=outlet.id)] if wake else []
+
+    def _suffer(self, fault: DispatchFault, name: str, data: bytes, now: float) -> list[ServerAction]:
+        actions: list[ServerAction] = []
+        match fault:
+            case Withhold():
+                self.sequence += 1
+            case Repeat(renumbered=True):
+                actions = self.emit(name, data, now) + self.emit(name, data, now)
+            case Repeat():
+                actions = self.emit(name, data, now)
+                if self.outlet is not None and self.outlet.deliver(self._last(), now):
+                    actions.append(Wake(connection_id=self.outlet.id))
+            case Swap():
+                self._swapped = (name, data)
+                return actions
+        return [*actions, FaultFired(connection_id=self.connection_id, fault=fault)]
+
+    def _last(self) -> bytes:
+        return (self.buffer.after(self.sequence - 1) or [b""])[-1]
+
+
+@lru_cache(maxsize=1024)
+def _head(name: str) -> bytes:
+    # 0.1 µs instead of 0.4: an event's name is one of a few dozen.
+    return b'{"t":%b,"s":' % msgspec.json.encode(name)
