@@ -206,7 +206,10 @@ class SequenceGap(_Action, frozen=True, kw_only=True):
 
 
 class CommandOutcome(Enum):
+    """What became of a command. After `REQUEUED` one of the others is still to come."""
+
     WRITTEN = "written"
+    """Framed for the current connection."""
     DROPPED = "dropped"
     REQUEUED = "requeued"
     """Still queued: the connection died first; it goes out with the next session, or is dropped."""

@@ -207,6 +207,7 @@ def encode_checked(message: InterMessage, shard: tuple[int, int] | None) -> byte
         check_size(data)
         guilds = _raw_guilds(data)
     else:
+        _check_opcode(message.opcode)
         data = encode(message)
         check_size(data)
         guilds = _guilds(message)
@@ -254,10 +255,14 @@ def _refuse_repeated(members: list[tuple[str, Any]]) -> None:
         raise ValueError("a member is named twice")
 
 
+def _check_opcode(op: int) -> None:
+    if op in RESERVED:
+        raise LocalProtocolError(f"op {op:d} is the shard's own: it would go past the budget and the ledger")
+
+
 def _raw_guilds(data: bytes) -> list[int]:
     envelope = _raw_envelope(data)
-    if envelope.op in RESERVED:
-        raise LocalProtocolError(f"op {envelope.op} is the shard's own: it would go past the budget and the ledger")
+    _check_opcode(envelope.op)
     if not isinstance(envelope.d, dict):
         return []
     one, many = envelope.d.get("guild_id"), envelope.d.get("guild_ids")

@@ -12,7 +12,7 @@ import msgspec
 from .actions import Dispatch, IdentifyPermit, ShardAction
 from .codec import DECODE_ERRORS, Envelope, decode, forgive
 from .compression import Inflater
-from .errors import BrokenStreamError, MessageTooLargeError
+from .errors import BrokenStreamError, MalformedFrameError, MessageTooLargeError
 from .heartbeat import Heartbeat
 from .ratelimit import SendBudget
 from .session import LiveSession
@@ -74,8 +74,8 @@ class Connection:
 
     @property
     def buffered(self) -> int:
-        """Inflated bytes of a message that is not whole yet."""
-        return self._inflater.buffered
+        """Bytes of a message that is not whole yet, on the wire or inflated."""
+        return self._inflater.buffered + (self.ws.buffered if self.ws is not None else 0)
 
     # -- in ----------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,13 @@ class Connection:
 
     def receive_message(self, message: str | bytes, now: float) -> None:
         """A whole message from somebody else's WebSocket."""
-        payload = message.encode(errors="surrogatepass") if isinstance(message, str) else message
+        try:
+            payload = message.encode() if isinstance(message, str) else message
+        except UnicodeEncodeError:
+            # RFC 6455 section 8.1: what is no UTF-8 on the wire fails the connection.
+            self._heard(len(message), now)
+            self._queue([Broken(MalformedFrameError("a TEXT message is not valid Unicode"))])
+            return
         self._heard(len(payload), now)
         if len(payload) > self._max_message:
             self._queue([Broken(MessageTooLargeError(self._max_message))])

@@ -18,7 +18,7 @@ from .actions import (
     Unrecognized,
 )
 from .close_codes import FATAL_CLOSE_CODES, SESSION_ENDING_CLOSE_CODES
-from .codec import DECODE_ERRORS, Envelope
+from .codec import DECODE_ERRORS, Envelope, is_unicode, members
 from .connection import Connection, Ended, Greeting, Odd, Special
 from .errors import (
     BoundExceededError,
@@ -289,7 +289,7 @@ class Conversation:
         """READY: a new session, whatever was there before. Only READY brings a resume URL (F03)."""
         life = self._life
         ready = _read_ready(d)
-        session_id = Secret(ready.session_id if isinstance(ready.session_id, str) else "")
+        session_id = Secret(ready.session_id if is_unicode(ready.session_id) else "")
         if life.session is not None:
             if session_id and life.session.id == session_id:
                 self._sequenced(connection, life.session, sequence, _READY, d)
@@ -300,7 +300,7 @@ class Conversation:
         life.session = session = LiveSession(
             epoch=life.epoch,
             id=session_id,
-            resume_url=Secret(url) if isinstance(url, str) and url else None,
+            resume_url=Secret(url) if is_unicode(url) and url else None,
             sequence=sequence,
             delivered=0,
             application_id=_snowflake(ready.application),
@@ -335,10 +335,10 @@ class Conversation:
     def _guild_came(self, session: LiveSession, d: msgspec.Raw) -> None:
         life = self._life
         try:
-            guild_id = msgspec.json.decode(d, type=_Guild, strict=False).id
+            guild_id: int | None = msgspec.json.decode(d, type=_Guild, strict=False).id
         except DECODE_ERRORS:
-            return
-        if life.guilds.came(guild_id):
+            guild_id = _snowflake(members(d))
+        if guild_id is not None and life.guilds.came(guild_id):
             life.guild_came_at = life.now
             if not life.guilds.count:
                 self.settle_guilds(session)
@@ -353,7 +353,9 @@ def _read_ready(d: msgspec.Raw) -> _Ready:
     try:
         return msgspec.json.decode(d, type=_Ready)
     except DECODE_ERRORS:
-        return _Ready()
+        # Odd in some other place: what it says of the session counts all the same (F31).
+        found = members(d)
+        return _Ready(**{name: found[name] for name in _Ready.__struct_fields__ if name in found})
 
 
 def _snowflake(value: Any) -> int | None:

@@ -23,6 +23,16 @@ class GatewayError(Exception):
     def __hash__(self) -> int:
         return hash((type(self), self.args))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is otherwise copied by a call of its class with the line of text, which most here do not take.
+        return (_rebuild, (type(self), self.args, vars(self)))
+
+
+def _rebuild(kind: type[GatewayError], args: tuple[object, ...], fields: dict[str, object]) -> GatewayError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(fields)
+    return error
+
 
 class InvalidConfigError(GatewayError):
     """A shard was to be made from settings that Discord would refuse."""

@@ -169,6 +169,9 @@ class Lifecycle:
         """READY or RESUMED: there is a live session on this connection."""
         self.step(step)
         self.timers.clear(Timer.RESUMED, Timer.READY)
+        # A gateway that did not wait for our IDENTIFY or RESUME: one that is still unsent would end what it has given.
+        connection.greeting = None
+        self._return_permit(connection)
         if connection.connected_at is None:
             connection.connected_at = self.now
         self._lost_at = None
@@ -289,10 +292,14 @@ class Lifecycle:
             self.backoff.forgive()
         if disconnect:
             self._disconnect(connection, code)
-        if connection.permit is not None:
-            self.actions.append(PermitReturned(permit=connection.permit))
+        self._return_permit(connection)
         self.step(StageInput.LOST)
         self.timers.clear(*_CONNECTION_TIMERS)
+
+    def _return_permit(self, connection: Connection) -> None:
+        if connection.permit is not None:
+            self.actions.append(PermitReturned(permit=connection.permit))
+            connection.permit = None
 
     def _disconnect(self, connection: Connection, code: int) -> None:
         farewell = b""

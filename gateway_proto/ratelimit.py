@@ -6,6 +6,9 @@ from typing import Final
 
 SEND_LIMIT: Final = 120
 SEND_PERIOD: Final = 60.0
+SEND_MARGIN: Final = 1.0
+"""Seconds that a command waits longer. Discord counts when payloads arrive: a burst that was slow on its way must not
+touch the next one (F11)."""
 PRESENCE_LIMIT: Final = 5
 PRESENCE_PERIOD: Final = 20.0
 
@@ -62,7 +65,8 @@ class SendBudget:
         return self._window.allows(now, self._beats)
 
     def allows_command(self, now: float) -> bool:
-        return self._window.allows(now, self._beats + 2)
+        free = self.command_free_at()
+        return free is None or now >= free
 
     def protocol_free_at(self) -> float | None:
         return self._window.free_at()
@@ -71,4 +75,5 @@ class SendBudget:
         return self._window.free_at(self._beats)
 
     def command_free_at(self) -> float | None:
-        return self._window.free_at(self._beats + 2)
+        free = self._window.free_at(self._beats + 2)
+        return None if free is None else free + SEND_MARGIN

@@ -177,8 +177,12 @@ class Shard:
         if connection is not None and connection.paused_since is not None:
             connection.paused_since = None
             connection.last_dispatch = life.now
-            if life.timers.get(Timer.HELLO) is not None:
-                life.timers.set(Timer.HELLO, life.now + self._config.limits.hello)
+            for timer, patience in (
+                (Timer.DIAL, self._config.limits.dial),
+                (Timer.HELLO, self._config.limits.hello),
+            ):
+                if life.timers.get(timer) is not None:
+                    life.timers.set(timer, life.now + patience)
             if connection.heart is not None:
                 connection.heart.forget_silence(life.now)
                 life.timers.set(Timer.HEARTBEAT, connection.heart.next_timeout())
@@ -229,8 +233,6 @@ class Shard:
             self._guilds_due()
         elif connection is None:
             return
-        elif timer is Timer.DIAL:
-            life.lose(DialTimeoutError(limits.dial))
         elif timer is Timer.HEARTBEAT:
             self._beat_due(connection)
         elif timer is Timer.READY:
@@ -238,6 +240,8 @@ class Shard:
         elif connection.paused_since is not None:
             # Nobody reads: it may be there. `reading_resumed` starts the wait anew.
             life.timers.set(timer, life.now + limits.hello)
+        elif timer is Timer.DIAL:
+            life.lose(DialTimeoutError(limits.dial))
         elif timer is Timer.HELLO:
             life.lose(ExpectedHelloError(f"no HELLO within {limits.hello:g} s"))
         elif connection.last_dispatch + limits.resumed > life.now:

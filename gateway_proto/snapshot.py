@@ -54,6 +54,7 @@ class ShardSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     bytes_in: int
     bytes_out: int
     buffered_bytes: int
+    """Of a message that is not whole yet, on the wire or inflated."""
     queued_commands: int
     guilds_awaited: int
     duplicates: int

@@ -12,9 +12,9 @@ from gateway_proto.websocket import FrameOpcode, encode_frame
 from .peer import config
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd as zstd
 else:
-    from backports import zstd
+    from backports import zstd as zstd
 
 Mode = Literal["none", "zlib", "zlib-stream", "zstd-stream"]
 MODES: Final[tuple[Mode, ...]] = ("none", "zlib", "zlib-stream", "zstd-stream")
@@ -34,7 +34,7 @@ class Packer:
         self.mode = mode
         self._level = level
         self._zlib = zlib.compressobj(level)
-        options = {zstd.CompressionParameter.compression_level: 3}
+        options: dict[int, int] = {zstd.CompressionParameter.compression_level: 3}
         if window_log is not None:
             options[zstd.CompressionParameter.window_log] = window_log
         self._zstd = zstd.ZstdCompressor(options=options)

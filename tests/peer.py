@@ -7,7 +7,7 @@ wsproto. It decides nothing by itself; for a gateway that behaves there is `gate
 import json
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from wsproto.connection import Connection, ConnectionType
@@ -187,32 +187,41 @@ class Peer:
         wanted = [action for action in self.log if isinstance(action, IdentifyWanted)][-1]
         return self.call(self.shard.identify, wanted.permit())
 
-    def to_handshake(self) -> "Peer":
+    def to_handshake(self) -> Self:
         """Upgraded; HELLO not said."""
         self.open()
         self.upgrade()
         return self
 
-    def to_identifying(self) -> "Peer":
+    def to_identifying(self) -> Self:
         self.to_handshake()
         self.hello()
         self.permit()
         return self
 
-    def to_connected(self, **fields: Any) -> "Peer":
+    def to_connected(self, **fields: Any) -> Self:
         """Connected, with READY as sequence 1 and delivered."""
         self.to_identifying()
         self.dispatch(1, "READY", ready(**fields))
         self.deliver()
         return self
 
-    def to_resuming(self) -> "Peer":
+    def to_resuming(self) -> Self:
         """Connected once, dropped, and RESUME is on the wire of the next connection."""
         self.to_connected()
         self.eof()
         return self.resume_again()
 
-    def resume_again(self) -> "Peer":
+    def redial(self) -> str:
+        """Wait for the next dial, to the instant; returns its host."""
+        while self.shard.stage.value == "disconnected":
+            due = self.shard.next_timeout()
+            assert due is not None, "no dial is planned"
+            self.advance(due - self.now)
+        assert self.shard.stage.value == "connecting"
+        return self.connects[-1].host
+
+    def resume_again(self) -> Self:
         """Wait for the next dial, open it and say HELLO."""
         while self.shard.stage.value != "connecting":
             self.advance(1.0)

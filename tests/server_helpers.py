@@ -10,7 +10,7 @@ import zlib
 from typing import Any, TypeVar
 
 import wsproto.events as ws
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
@@ -173,8 +173,8 @@ class Client:
             if not separator or not head.startswith(b"HTTP/1.1 101"):
                 return
             self._open = True
-        if self.closed is None:
-            self._peer.receive_data(data)
+        assert self._peer.state is ConnectionState.OPEN, "bytes behind the close frame"
+        self._peer.receive_data(data)
         for event in self._peer.events():
             match event:
                 case ws.TextMessage() | ws.BytesMessage():

@@ -135,7 +135,11 @@ def objects(draw: st.DrawFn) -> bytes:
     """JSON objects, most of them envelopes: any keys in any order and repeated, any spacing, escaped or not."""
     pairs = draw(st.lists(members, max_size=6))
     if draw(st.booleans()):
-        pairs += [("op", draw(st.integers())), ("s", draw(st.none() | st.integers())), ("t", draw(st.none() | st.text()))]
+        pairs += [
+            ("op", draw(st.integers())),
+            ("s", draw(st.none() | st.integers())),
+            ("t", draw(st.none() | st.text())),
+        ]
         pairs = draw(st.permutations(pairs))
     space = draw(st.sampled_from(["", " ", "\n\t", "\r\n "]))
     escaped = draw(st.booleans())

@@ -1,5 +1,6 @@
 """The inflaters alone: whole at every split, bounded to the byte, honest about broken and ended streams."""
 
+import contextlib
 import itertools
 import random
 import tracemalloc
@@ -219,15 +220,12 @@ def test_damage_raises_a_broken_stream_and_nothing_else(mode: Mode, flips: list[
         packed[number][at - ends[number]] ^= bit
     try:
         read = [reader.inflate(bytes(part)) for part in packed]
-    except BrokenStreamError as error:
-        assert str(error)
-    else:
-        assert all(part is None or len(part) <= LIMIT for part in read)
+    except BrokenStreamError:
+        return
+    assert all(part is None or len(part) <= LIMIT for part in read)
 
 
 @given(mode=st.sampled_from(COMPRESSED), data=st.binary(max_size=100))
 def test_bytes_of_any_kind(mode: Mode, data: bytes) -> None:
-    try:
+    with contextlib.suppress(BrokenStreamError):
         inflater(mode).inflate(data)
-    except BrokenStreamError as error:
-        assert str(error)

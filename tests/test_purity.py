@@ -195,6 +195,8 @@ print(digest.hexdigest(), len(peer.log))
 
 
 def test_same_inputs_same_outputs_whatever_the_process() -> None:
-    first, second = (run(SAME_BYTES, PYTHONHASHSEED=seed, TZ=zone) for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo")))
+    first, second = (
+        run(SAME_BYTES, PYTHONHASHSEED=seed, TZ=zone) for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
+    )
     assert first == second
     assert int(first.split()[1]) > 20

@@ -129,6 +129,15 @@ def test_a_second_identify_or_a_resume_behind_it_is_closed_with_4005() -> None:
     assert len(rig.server.sessions) == 2
 
 
+@pytest.mark.parametrize("session_id", [None, 7, ..., ["x"]])
+def test_a_resume_whose_session_id_is_no_string_is_closed_with_4002(session_id: Any) -> None:
+    client = Rig().client()
+    client.say(
+        6, {"token": TOKEN, "seq": 1} if session_id is ... else {"token": TOKEN, "session_id": session_id, "seq": 1}
+    )
+    assert close_code(client) == CloseCode.DECODE_ERROR
+
+
 @pytest.mark.failure("F17")
 @pytest.mark.parametrize("sequence", [2, 10**30, -1, None, "1", 1.0, True])
 def test_a_sequence_that_never_was_is_closed_with_4007(sequence: Any) -> None:

@@ -105,6 +105,23 @@ def test_a_stall_ends_by_itself_and_work_in_flight_waits_for_it() -> None:
     assert client.ops() == [10]
 
 
+@pytest.mark.parametrize("state", ["request", "closing"])
+def test_no_timer_is_judged_during_a_stall(state: str) -> None:
+    rig = Rig()
+    client = rig.client(upgrade=False) if state == "request" else rig.ready()
+    rig.inject(client, Stall())
+    if state == "closing":
+        rig.inject(client, Close(4000, b"late"))
+    rig.advance(1000.0)
+    assert client.socket is None
+    rig.inject(client, Release())
+    assert client.closed == ((4000, "late") if state == "closing" else None)
+    rig.advance(1.9)
+    assert client.socket is None
+    rig.advance(8.1)
+    assert client.socket is not None
+
+
 def test_what_comes_in_during_a_stall_is_bounded() -> None:
     rig = Rig(ServerConfig(limits=ServerLimits(max_held=100)))
     client = rig.ready()

@@ -187,6 +187,13 @@ def test_what_is_no_http_is_400(rig: Rig, data: bytes) -> None:
     assert rig.reported(HttpAnswered) == [HttpAnswered(connection_id=1, method="", path="", status=400)]
 
 
+def test_a_fault_answers_even_what_is_no_http(rig: Rig) -> None:
+    client = rig.client(upgrade=False)
+    rig.inject(client, Refuse(503))
+    client.feed(b"\n\n")
+    assert answer(client)[0] == 503
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 5000])
 def test_a_header_that_is_too_long_is_431_in_every_chunking(chunk: int) -> None:
     for size, status in ((999, None), (1000, 101), (1001, 431)):

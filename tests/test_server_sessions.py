@@ -236,6 +236,32 @@ def test_a_dispatch_to_an_expired_or_unknown_session_goes_nowhere() -> None:
     assert rig.dispatch(Secret("unknown")) == []
 
 
+def test_only_so_many_expired_sessions_are_remembered() -> None:
+    rig = Rig(ServerConfig(expired_close=True, identify_period=0.0, session_limit=10_000))
+    ids = []
+    for _ in range(1025):
+        client = rig.ready()
+        ids.append(client.session_id)
+        client.eof()
+        rig.actions.clear()
+    rig.advance(180.0)
+    first, second = rig.client(), rig.client()
+    first.resume(ids[0], 1)
+    second.resume(ids[1], 1)
+    assert first.received[-1]["op"] == 9
+    assert second.closed is not None
+    assert second.closed[0] == 4009
+    assert not rig.server.sessions
+
+
+def test_a_connection_names_its_session() -> None:
+    rig = Rig()
+    client = rig.ready()
+    assert client.connection.session is rig.server.sessions[client.session_id]
+    client.close(4000)
+    assert client.connection.session is None
+
+
 def test_another_tokens_session_is_unknown() -> None:
     rig = Rig()
     session_id = rig.ready().session_id

@@ -1,6 +1,7 @@
 """The opening handshake: what is asked, what is accepted, and that the cut of the bytes decides nothing."""
 
 import base64
+import itertools
 import random
 
 import pytest
@@ -248,7 +249,7 @@ def test_any_chunking_gives_the_same_verdict(answer: bytes, cuts: list[int], res
     data = answer + rest
     whole, cut, bytewise = (upgrade(seed=1) for _ in range(3))
     edges = sorted({0, len(data), *(at for at in cuts if at <= len(data))})
-    chunks = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [data[start:end] for start, end in itertools.pairwise(edges)]
     assert feed(cut, *chunks) == feed(whole, data) == feed(bytewise, *(bytes([byte]) for byte in data))
 
 

@@ -93,8 +93,9 @@ class ServerConnection:
         self._exchange = HttpExchange(self._limits.max_request)
         self._reader = FrameReader(self._limits.max_payload)
         self._dialogue = Dialogue(self, config, registry)
-        # Of REQUEST and CLOSING.
+        # Of REQUEST and CLOSING; not judged during a stall.
         self._deadline: float | None = now + self._limits.request_timeout
+        self._last_now = now
         self._stalled = False
         self._stalled_until: float | None = None
         # Actions or bytes are left over since then.
@@ -128,16 +129,18 @@ class ServerConnection:
         return self._state is ConnectionState.ENDED
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` is wanted, or None. May be the last `now`: work is left over."""
-        due = [self._work_at, self._stalled_until, self._deadline]
-        if self._state is ConnectionState.OPEN and not self._stalled:
-            due.append(self._dialogue.silent_at())
-        return min((at for at in due if at is not None), default=None)
+        """When `handle_timeout` is wanted, or None. May be the last `now` (work is left over), never before it."""
+        due = [self._work_at, self._stalled_until]
+        if not self._stalled:
+            due += [self._deadline, self._silent_at()]
+        waiting = [at for at in due if at is not None]
+        return max(min(waiting), self._last_now) if waiting else None
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes, now: float) -> list[ServerAction]:
         """Bytes of the client, in any chunking."""
+        self._last_now = max(self._last_now, now)
         if self._state is not ConnectionState.ENDED:
             self._inbox += data
             if not self._stalled:
@@ -149,6 +152,7 @@ class ServerConnection:
 
     def receive_eof(self, now: float) -> list[ServerAction]:
         """The client's end of the stream, or a reset."""
+        self._last_now = max(self._last_now, now)
         if self._state is ConnectionState.OPEN:
             self._left(None, "", "client", now)
         self._finish(abort=True)
@@ -156,20 +160,24 @@ class ServerConnection:
 
     def handle_timeout(self, now: float) -> list[ServerAction]:
         """Call at or after `next_timeout()`; earlier is no harm."""
+        self._last_now = max(self._last_now, now)
         if self._stalled_until is not None and now >= self._stalled_until:
             self._release(now)
-        if self._deadline is not None and now >= self._deadline:
-            if self._state is ConnectionState.REQUEST and not self._stalled:
+        silent_at = self._silent_at()
+        if self._stalled:
+            pass
+        elif self._deadline is not None and now >= self._deadline:
+            if self._state is ConnectionState.REQUEST:
                 self._answer(NO_REQUEST, request_timed_out())
             else:
                 self._finish(abort=True)
-        silent_at = self._dialogue.silent_at()
-        if self._state is ConnectionState.OPEN and not self._stalled and silent_at is not None and now >= silent_at:
+        elif silent_at is not None and now >= silent_at:
             self.close(CloseCode.UNKNOWN_ERROR, b"no heartbeat came in time", now)
         return self._take_actions()
 
     def data_to_send(self, now: float) -> bytes:
         """Take the bytes to write."""
+        self._last_now = max(self._last_now, now)
         if self._stalled:
             return b""
         data = self._outbox.take()
@@ -177,12 +185,15 @@ class ServerConnection:
             self._work_at = now
         return data
 
+    def _silent_at(self) -> float | None:
+        return self._dialogue.silent_at() if self._state is ConnectionState.OPEN else None
+
     def _take_actions(self) -> list[ServerAction]:
         self._work_at = None
         actions, self._actions = self._actions, []
         return actions
 
-    # -- what others do to it: each says whether to wake the driver ------------------------------------------------
+    # -- what others do to it: True says that the driver must be woken ---------------------------------------------
 
     def deliver(self, payload: bytes, now: float) -> bool:
         """Queue a dispatch of the session."""
@@ -191,18 +202,18 @@ class ServerConnection:
         self.send(payload)
         return self._check_unsent(now) or wake
 
-    def supersede(self, now: float) -> bool:
+    def supersede(self, now: float) -> None:
         """The session was resumed on another connection."""
         if self._stalled:
             self._drop("the session was resumed elsewhere", now)
         else:
             self.close(RESUMABLE_CLOSURE, b"the session was resumed elsewhere", now)
         self._work_at = now
-        return True
 
     def strike(self, fault: Fault, now: float) -> bool:
         """Suffer a fault, at once or when what it waits for comes. Of no effect once the connection is closing."""
-        if self._state in (ConnectionState.CLOSING, ConnectionState.ENDED):
+        is_closing = self._state is ConnectionState.CLOSING and not isinstance(fault, Release)
+        if is_closing or self._state is ConnectionState.ENDED:
             return False
         if self._state is ConnectionState.REQUEST and isinstance(fault, _WebSocketFault):
             self._waiting.append(fault)
@@ -222,8 +233,7 @@ class ServerConnection:
         self._actions.append(action)
 
     def send(self, payload: bytes) -> None:
-        if self._state is ConnectionState.OPEN:
-            self._outbox.message(payload)
+        self._outbox.message(payload)
 
     def replay(self, payloads: list[bytes]) -> None:
         self._outbox.replay(payloads)
@@ -234,8 +244,6 @@ class ServerConnection:
             self._outbox.deflater = ZlibPayload(self._config.zlib_level, self._config.payload_threshold)
 
     def close(self, code: int, reason: bytes, now: float) -> None:
-        if self._state is not ConnectionState.OPEN:
-            return
         payload = code.to_bytes(2) + reason[: MAX_CONTROL_PAYLOAD - 2]
         self._outbox.raw(encode_frame(FrameOpcode.CLOSE, payload))
         self._left(code, reason.decode(errors="replace"), "server", now)
@@ -260,13 +268,13 @@ class ServerConnection:
         instead, self._instead = self._instead, None
         if instead is not None:
             self.report(FaultFired(connection_id=self._id, fault=instead))
-        if isinstance(request, HttpResponse):
-            self._answer(NO_REQUEST, request)
-        elif isinstance(instead, Refuse):
-            self._answer(request, refuse(instead))
-        elif isinstance(instead, Garbage):
+        if isinstance(instead, Garbage):
             self._outbox.raw(instead.data)
             self._finish(abort=False)
+        elif isinstance(request, HttpResponse):
+            self._answer(NO_REQUEST, refuse(instead) if instead else request)
+        elif instead is not None:
+            self._answer(request, refuse(instead))
         else:
             answer = route(self._exchange, request, self._config, self._registry.start_limit.status(now))
             if isinstance(answer, Upgrade):
@@ -368,6 +376,10 @@ class ServerConnection:
         self._stalled = False
         self._stalled_until = None
         self._dialogue.forgive_silence(now)
+        if self._state is ConnectionState.CLOSING:
+            self._deadline = now + self._limits.close_grace
+        elif self._state is ConnectionState.REQUEST:
+            self._deadline = now + self._limits.request_timeout
         self._read(now)
 
     def _suffer(self, fault: Fault, now: float) -> None:

@@ -208,8 +208,8 @@ class Dialogue:
         if session.outlet is not None:
             # The client is here: its old socket is a corpse that nobody has noticed yet (F18).
             other = session.outlet
-            if other.supersede(now):
-                self._wire.report(Wake(connection_id=other.id))
+            other.supersede(now)
+            self._wire.report(Wake(connection_id=other.id))
         self._attach(session)
         self._wire.report(
             SessionResumed(

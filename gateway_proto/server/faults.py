@@ -27,7 +27,7 @@ class Drop(_Fault, frozen=True):
 class Stall(_Fault, frozen=True):
     """Neither send nor read for `seconds`, or until `Release`: a half-open socket; the client's writes succeed.
 
-    The client's silence is not judged meanwhile. An EOF ends the connection even so.
+    No timer of the connection is judged meanwhile; they start anew. An EOF ends the connection even so.
     """
 
     seconds: float | None = None
@@ -68,7 +68,7 @@ class LoseAcks(_Fault, frozen=True):
 
 
 class Corrupt(_Fault, frozen=True):
-    """Change one byte of the outgoing stream: `offset` bytes from what is drained next, XORed with `xor` (1 to 255).
+    """Change one byte of the outgoing stream: `offset` bytes behind what is queued, XORed with `xor` (1 to 255).
 
     With the default no text and no frame header stays valid; other masks can go unnoticed where nothing is compressed.
     """
@@ -212,6 +212,11 @@ class FaultPlan:
                     self._connections.append((number, planned.fault))
                 case AtSequence(sequence, session):
                     self._sequences.setdefault(sequence, []).append((session, planned.fault))
+
+    @property
+    def has_sequences(self) -> bool:
+        """There was an `AtSequence` in the plan: only then is each dispatch worth a look."""
+        return bool(self._sequences)
 
     def on_connection(self, number: int) -> list[Fault]:
         """The faults of the `number`th connection."""

@@ -55,8 +55,9 @@ class Outbox:
         self.unsent = 0
 
     def corrupt(self, offset: int, mask: int) -> None:
-        """Change a byte, `offset` from the next that is drained."""
-        position = self._drained + offset
+        """Change a byte, `offset` behind what is queued so far."""
+        self.frame_messages()
+        position = self._drained + sum(len(data) for data in self._wire) + offset
         self._corrupted[position] = self._corrupted.get(position, 0) ^ mask
 
     def frame_messages(self) -> None:

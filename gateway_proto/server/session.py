@@ -18,18 +18,18 @@ from .identify import IdentifyRequest
 
 
 class Outlet(Protocol):
-    """The connection that serves a session. Each method says whether its driver must be woken."""
+    """The connection that serves a session."""
 
     @property
     def id(self) -> int: ...
     def deliver(self, payload: bytes, now: float) -> bool:
-        """Queue a dispatch."""
+        """Queue a dispatch. True if the driver must be woken."""
 
-    def supersede(self, now: float) -> bool:
-        """Close: the session was resumed elsewhere. It is no longer this connection's."""
+    def supersede(self, now: float) -> None:
+        """Close: the session was resumed elsewhere, and is no longer this connection's. Its driver must be woken."""
 
     def strike(self, fault: Fault, now: float) -> bool:
-        """Suffer a fault."""
+        """Suffer a fault. True if the driver must be woken."""
 
 
 class ReplayBuffer:
@@ -134,8 +134,9 @@ class ServerSession:
 
     def dispatch(self, name: str, data: bytes, now: float) -> list[ServerAction]:
         """Send an event of the world, unless a fault befalls it. `data` is the JSON of `d`, taken as it is."""
-        planned = self._plan.at_sequence(self.number, self.sequence + 1, dispatch=True)
-        self._armed.extend(fault for fault in planned if isinstance(fault, DispatchFault))
+        if self._plan.has_sequences:
+            planned = self._plan.at_sequence(self.number, self.sequence + 1, dispatch=True)
+            self._armed.extend(fault for fault in planned if isinstance(fault, DispatchFault))
         if self._swapped is not None:
             earlier, self._swapped = self._swapped, None
             actions = self.emit(name, data, now) + self.emit(*earlier, now)
@@ -146,15 +147,23 @@ class ServerSession:
 
     def emit(self, name: str, data: bytes, now: float) -> list[ServerAction]:
         """Give a dispatch the next sequence, keep it, and queue it if a connection is there."""
+        return self._deliver(self._keep(name, data), now)
+
+    def _keep(self, name: str, data: bytes) -> bytes:
         self.sequence += 1
-        payload = b"%b%d,%b%b}" % (_head(name), self.sequence, b'"op":0,"d":', data)
+        # Joined and not encoded: `data` is JSON already, and may be large.
+        payload = b'%b%d,"op":0,"d":%b}' % (_head(name), self.sequence, data)
         self.buffer.append(self.sequence, payload)
+        return payload
+
+    def _deliver(self, payload: bytes, now: float) -> list[ServerAction]:
         outlet = self.outlet
         if outlet is None:
             return []
         wake = outlet.deliver(payload, now)
-        for fault in self._plan.at_sequence(self.number, self.sequence, dispatch=False):
-            wake = outlet.strike(fault, now) or wake
+        if self._plan.has_sequences:
+            for fault in self._plan.at_sequence(self.number, self.sequence, dispatch=False):
+                wake = outlet.strike(fault, now) or wake
         return [Wake(connection_id=outlet.id)] if wake else []
 
     def _suffer(self, fault: DispatchFault, name: str, data: bytes, now: float) -> list[ServerAction]:
@@ -165,16 +174,12 @@ class ServerSession:
             case Repeat(renumbered=True):
                 actions = self.emit(name, data, now) + self.emit(name, data, now)
             case Repeat():
-                actions = self.emit(name, data, now)
-                if self.outlet is not None and self.outlet.deliver(self._last(), now):
-                    actions.append(Wake(connection_id=self.outlet.id))
+                payload = self._keep(name, data)
+                actions = self._deliver(payload, now) + self._deliver(payload, now)
             case Swap():
                 self._swapped = (name, data)
                 return actions
         return [*actions, FaultFired(connection_id=self.connection_id, fault=fault)]
-
-    def _last(self) -> bytes:
-        return (self.buffer.after(self.sequence - 1) or [b""])[-1]
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,7 @@
 """A shard and a server over a virtual wire, in virtual time: what this engine is tested on, and what yours may be.
 
-The wire has a latency, cuts the bytes as it likes and can be torn. Nothing here waits for anything: `run` jumps from one
-due instant to the next. The same seeds and calls give the same run, byte for byte.
+The wire has a latency, cuts the bytes as it likes and can be torn. Nothing here waits for anything: `run` jumps from
+one due instant to the next. The same seeds and calls give the same run, byte for byte.
 """
 
 import heapq
@@ -48,6 +48,8 @@ class Link:
         chunk: bytes at most in one `receive_data`, on both sides.
         observe: is told every action of the shard, before it is acted upon.
         observe_server: the same for the server's.
+        observe_drain: is told what the shard put on the wire: generation, bytes, instant.
+        accepted: is told each new connection of the server before the shard writes to it.
 
     `sink` holds the dispatches in the order in which they came. With `hold` = n the last n of them are not yet
     acknowledged by `Shard.delivered`, as in a consumer that is n events behind.
@@ -64,6 +66,8 @@ class Link:
         now: float = 0.0,
         observe: Callable[[ShardAction], object] = lambda action: None,
         observe_server: Callable[[ServerAction], object] = lambda action: None,
+        observe_drain: Callable[[int, bytes, float], object] = lambda generation, data, now: None,
+        accepted: Callable[[ServerConnection], object] = lambda connection: None,
     ) -> None:
         self.shard = shard
         self.server = server
@@ -75,16 +79,19 @@ class Link:
         self.refuse_dials = 0
         """So many of the next dials fail."""
         self.is_paused = False
+        self.identified_at = float("-inf")
+        """When the last permit was used; a shard of a later process has to know."""
         self._rng = rng
         self._observe = observe
         self._observe_server = observe_server
+        self._observe_drain = observe_drain
+        self._accepted = accepted
         self._acknowledged = 0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._sockets: dict[int, Socket] = {}
         self._current: Socket | None = None
         self._kept_back: list[bytes] = []
-        self._identified_at = float("-inf")
 
     # -- what a test does --------------------------------------------------------------------------------------
 
@@ -121,6 +128,15 @@ class Link:
         self._act_server(socket.server.receive_eof(self.now))
         self._act(self.shard.receive_eof(socket.generation, self.now))
 
+    def abandon(self) -> None:
+        """The shard's process is killed: every socket ends at the server, and the shard hears nothing more."""
+        for socket in list(self._sockets.values()):
+            socket.torn = True
+            self._act_server(socket.server.receive_eof(self.now))
+        self._sockets.clear()
+        self._current = None
+        self._queue.clear()
+
     def pause_reading(self) -> None:
         """The sink is full: what comes waits in the socket's buffer."""
         if self._current is not None and not self.is_paused:
@@ -149,6 +165,11 @@ class Link:
             dispatch = self.sink[self._acknowledged]
             self._acknowledged += 1
             self.shard.delivered(dispatch.epoch, dispatch.sequence)
+
+    @property
+    def acknowledged(self) -> list[Dispatch]:
+        """What the consumer has taken."""
+        return self.sink[: self._acknowledged]
 
     @property
     def connection(self) -> ServerConnection | None:
@@ -193,7 +214,7 @@ class Link:
                 case IdentifyWanted():
                     self._grant(action.permit())
                 case PermitUsed(at=at):
-                    self._identified_at = at
+                    self.identified_at = at
                 case Dispatch():
                     self.sink.append(action)
         self.acknowledge(self.hold)
@@ -218,6 +239,7 @@ class Link:
         self._current = socket
         self.is_paused = False
         self._kept_back.clear()
+        self._accepted(socket.server)
         self._act(self.shard.connection_made(generation, self.now))
 
     def _hang_up(self, disconnect: Disconnect) -> None:
@@ -232,10 +254,10 @@ class Link:
         self._later(self.latency, lambda: self._eof_at_server(socket))
 
     def _grant(self, permit: IdentifyPermit) -> None:
-        wait = max(0.0, self._identified_at + IDENTIFY_SPACING - self.now)
+        wait = max(0.0, self.identified_at + IDENTIFY_SPACING - self.now)
 
         def grant() -> None:
-            if self._identified_at + IDENTIFY_SPACING > self.now + 1e-9:
+            if self.identified_at + IDENTIFY_SPACING > self.now + 1e-9:
                 self._grant(permit)
             else:
                 self._act(self.shard.identify(permit, self.now))
@@ -245,6 +267,7 @@ class Link:
     def _pump_shard(self) -> None:
         data = self.shard.data_to_send(self.now)
         if data and self._current is not None and not self._current.torn:
+            self._observe_drain(self._current.generation, data, self.now)
             self._send_to_server(self._current, data)
 
     def _send_to_server(self, socket: Socket, data: bytes) -> None:

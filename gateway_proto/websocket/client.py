@@ -42,6 +42,10 @@ class WebSocketClient:
         """Upgraded, and no close frame of ours queued yet."""
         return self._upgrade is None and not self._closed
 
+    @property
+    def buffered(self) -> int:
+        return self._reader.buffered
+
     def receive_data(self, data: bytes) -> list[WsEvent]:
         if self._upgrade is None:
             return self._reader.receive_data(data)
@@ -62,7 +66,8 @@ class WebSocketClient:
 
     def close(self, code: int, reason: str = "") -> None:
         """Queue a close frame; before the upgrade there is nobody to tell, and it queues nothing."""
-        self._answer_ping()
+        # A PING that came behind what ends the connection may have been read or not: the cut of the bytes decides.
+        self._reader.ping = None
         self._frame(FrameOpcode.CLOSE, close_payload(code, reason))
         self._closed = True
 

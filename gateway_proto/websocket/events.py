@@ -43,6 +43,10 @@ class WsClient(Protocol):
     The engine's own is `WebSocketClient`. Anything that fulfils this can take its place.
     """
 
+    @property
+    def buffered(self) -> int:
+        """Bytes kept of a message that is not whole yet."""
+
     def receive_data(self, data: bytes) -> list[WsEvent]:
         """Take bytes in any chunking. Never raises for what they are; silent after a close, a fault or a refusal."""
 

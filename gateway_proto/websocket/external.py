@@ -9,6 +9,10 @@ class ExternalWebSocket:
     def __init__(self) -> None:
         self._messages: list[bytes] = []
 
+    @property
+    def buffered(self) -> int:
+        return 0
+
     def receive_data(self, data: bytes) -> list[WsEvent]:
         """No bytes come this way: the shard is handed whole messages."""
         return []

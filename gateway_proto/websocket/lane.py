@@ -36,7 +36,7 @@ _MASKED: Final = 0x80
 class FrameReader:
     """Bytes in, whole messages and the close out. PINGs are kept in `ping` for the writer, the latest only (F10)."""
 
-    __slots__ = ("_ended", "_judge", "_limit", "_need", "_open", "_over_limit", "_partial", "_rest", "ping")
+    __slots__ = ("_ended", "_judge", "_limit", "_need", "_open", "_over_limit", "_partial", "_rest", "_taken", "ping")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -47,9 +47,15 @@ class FrameReader:
         # A fragmented message is under way: only wsproto knows how it continues.
         self._open = False
         self._partial = bytearray()
+        # Its bytes on the wire so far; wsproto keeps back a character that a frame cuts in two.
+        self._taken = 0
         self._over_limit = False
         self._ended = False
         self.ping: bytes | None = None
+
+    @property
+    def buffered(self) -> int:
+        return len(self._rest) + len(self._partial)
 
     def receive_data(self, data: bytes) -> list[WsEvent]:
         if self._ended:
@@ -142,12 +148,14 @@ class FrameReader:
             return None
         if size > MAX_CONTROL_PAYLOAD:
             size = int.from_bytes(data[position + 2 : position + header - mask])
-        if not is_control and size + len(self._partial) > self._limit:
+        if not is_control and self._taken + size > self._limit:
             self._over_limit = True
             return position + header
         if available < header + size:
             self._need = header + size
             return None
+        if not is_control:
+            self._taken += size
         return position + header + size
 
     def _judge_frame(self, frame: bytes, events: list[WsEvent]) -> bool:
@@ -169,6 +177,8 @@ class FrameReader:
             return False
         if not frame[0] & _CONTROL:
             self._open = not frame[0] & _FINAL
+            if not self._open:
+                self._taken = 0
         return True
 
     def _join(self, event: ws.TextMessage | ws.BytesMessage, events: list[WsEvent]) -> None:

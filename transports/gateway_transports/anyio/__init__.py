@@ -1,0 +1,24 @@
+"""Sockets by anyio: asyncio and trio by one code path.
+
+`open_shard` runs a bot's shard, `discover` asks where to connect; `AnyioDialer` opens streams, with names resolved,
+happy eyeballs and verified TLS.
+"""
+
+from ..gate import IdentifyGate, LocalGate
+from ..sink import QueueLimits
+from .dial import AnyioDialer, SocketStream
+from .discover import discover
+from .resolve import Resolver
+from .runner import ShardRunner, open_shard
+
+__all__ = [
+    "AnyioDialer",
+    "IdentifyGate",
+    "LocalGate",
+    "QueueLimits",
+    "Resolver",
+    "ShardRunner",
+    "SocketStream",
+    "discover",
+    "open_shard",
+]

@@ -1,0 +1,18 @@
+"""The command line, `gateway-proto`: a demo, a bot and a gateway to try clients against. Needs the extra `cli`."""
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command (that of the process, for None) and return its exit code."""
+    try:
+        from .app import invoke
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("gateway_proto", "gateway_transports"):
+            raise
+        print(f"gateway-proto: {error.name} is missing; install gateway-proto[cli]", file=sys.stderr)
+        return 2
+    return invoke(args)

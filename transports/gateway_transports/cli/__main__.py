@@ -1,0 +1,7 @@
+"""`python -m gateway_transports.cli`."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,231 @@
+"""The embedded gateway on real sockets: TCP or TLS, the WebSocket and the HTTP routes for discovery on one port.
+
+    async with serve(ServerConfig(token=Secret("t")), rng=random.Random(1)) as gateway:
+        ...dial gateway.url...
+        gateway.broadcast("MESSAGE_CREATE", b'{"content": "hello"}')
+
+All of it runs in one event loop. What one client can make it hold is bounded: by `ServerLimits` for a client that does
+not read, is silent or sends too much, and by the socket's own buffers for the rest.
+"""
+
+import contextlib
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import anyio
+import anyio.abc
+import msgspec
+
+from gateway_proto import Secret
+from gateway_proto.server import CloseSocket, Fault, Server, ServerAction, ServerConfig, ServerConnection, Wake
+
+from .anyio import SocketStream
+from .clock import Clock, SystemClock
+from .contract import Stream
+from .driver import Link, Ticker
+from .errors import ListenError, TlsError, one_line
+from .tasks import background
+from .tls import wrap_server
+
+MAX_CONNECTIONS: Final = 10_000
+"""Sockets at one time; more are closed as soon as they are accepted."""
+_DEFAULT_URL: Final = ServerConfig().url
+
+
+class Gateway:
+    """A `Server` and the sockets that it serves. `serve` makes one that listens; `handle` serves any stream.
+
+    Args:
+        on_action: is told every `ServerAction`, in order, synchronously: a journal, or a test.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        rng: random.Random | None = None,
+        clock: Clock | None = None,
+        on_action: Callable[[ServerAction], object] | None = None,
+    ) -> None:
+        self.server = Server(config, rng=rng or random.SystemRandom())
+        self.clock = clock or SystemClock()
+        self.port = 0
+        """What it listens on; 0 without a listener."""
+        self._on_action = on_action
+        self._sockets: dict[int, _Socket] = {}
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        return self.server.config.url
+
+    def dispatch(self, session_id: Secret, name: str, data: bytes) -> None:
+        """Send an event (`data` is the JSON of its `d`) to a session; a session that is gone takes nothing."""
+        self._act(self.server.dispatch(session_id, name, data, self.clock.now()))
+
+    def broadcast(self, name: str, data: bytes) -> None:
+        """Send an event to every session."""
+        self._act(self.server.broadcast(name, data, self.clock.now()))
+
+    def inject(self, target: int | Secret, fault: Fault) -> None:
+        """Let a fault strike a connection (by id) or a session; what is gone suffers nothing."""
+        self._act(self.server.inject(target, fault, self.clock.now()))
+
+    async def handle(self, stream: Stream) -> None:
+        """Serve one accepted stream until it ends; then it is closed."""
+        connection = self.server.accept(self.clock.now())
+        socket = self._sockets[connection.id] = _Socket(connection, stream, self.clock, self._act)
+        try:
+            await socket.run()
+        finally:
+            del self._sockets[connection.id]
+            # Whatever ended it, the machine must know; of no effect if it does.
+            self._act(connection.receive_eof(self.clock.now()))
+
+    def _act(self, actions: list[ServerAction]) -> None:
+        for action in actions:
+            if self._on_action is not None:
+                self._on_action(action)
+            if isinstance(action, Wake | CloseSocket):
+                socket = self._sockets.get(action.connection_id)
+                if socket is None:
+                    continue
+                if isinstance(action, Wake):
+                    socket.wake()
+                else:
+                    socket.close(action)
+
+
+class _Socket:
+    """Drives one `ServerConnection`."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        stream: Stream,
+        clock: Clock,
+        act: Callable[[list[ServerAction]], None],
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._act = act
+        self._ticker = Ticker(clock, connection.next_timeout, self._on_timeout)
+        self._link = Link(stream, clock, on_data=self._on_data, on_eof=self._on_eof, drain=self._drain)
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._ticker.run)
+            await self._link.run()
+            self._ticker.stop()
+
+    def wake(self) -> None:
+        self._ticker.rearm()
+        self._link.flush()
+
+    def close(self, action: CloseSocket) -> None:
+        if action.abort:
+            self._link.abort()
+        else:
+            self._link.finish(self._connection.data_to_send(self._clock.now()), action.grace, half_close=True)
+
+    def _on_data(self, data: bytes) -> None:
+        self._after(self._connection.receive_data(data, self._clock.now()))
+
+    def _on_eof(self) -> None:
+        self._after(self._connection.receive_eof(self._clock.now()))
+
+    def _on_timeout(self) -> None:
+        self._after(self._connection.handle_timeout(self._clock.now()))
+
+    def _after(self, actions: list[ServerAction]) -> None:
+        self._act(actions)
+        if self._connection.is_stalled:
+            self._link.pause()
+        else:
+            self._link.resume()
+        self.wake()
+
+    def _drain(self) -> bytes:
+        data = self._connection.data_to_send(self._clock.now())
+        self._ticker.rearm()
+        return data
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    config: ServerConfig | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ssl_context: ssl.SSLContext | None = None,
+    rng: random.Random | None = None,
+    on_action: Callable[[ServerAction], object] | None = None,
+    max_connections: int = MAX_CONNECTIONS,
+) -> AsyncIterator[Gateway]:
+    """Serve the embedded gateway for as long as the block runs; leaving it closes every socket.
+
+    Args:
+        config: its `url` and `resume_url` are set to what is listened on, unless they say something already.
+        port: 0 takes a free one; `Gateway.port` tells it.
+        ssl_context: with a certificate for `host`, for TLS; None serves plain TCP.
+        rng: None draws from the system's randomness.
+        on_action: as for `Gateway`.
+
+    Raises:
+        ListenError: with one readable line.
+    """
+    try:
+        listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
+    except (OSError, UnicodeError) as error:
+        raise ListenError(f"cannot listen on {host}:{port}: {one_line(error)}") from error
+    async with listener:
+        bound = listener.extra(anyio.abc.SocketAttribute.local_port)
+        config = _named(config or ServerConfig(), host, bound, tls=ssl_context is not None)
+        gateway = Gateway(config, rng=rng, on_action=on_action)
+        gateway.port = bound
+        acceptor = _Acceptor(gateway, ssl_context, max_connections)
+        async with background() as group:
+            group.start_soon(listener.serve, acceptor.accept)
+            yield gateway
+
+
+class _Acceptor:
+    """What is done with each accepted socket."""
+
+    def __init__(self, gateway: Gateway, ssl_context: ssl.SSLContext | None, max_connections: int) -> None:
+        self._gateway = gateway
+        self._ssl_context = ssl_context
+        self._free = max_connections
+
+    async def accept(self, accepted: anyio.abc.SocketStream) -> None:
+        stream = SocketStream(accepted)
+        if self._free == 0:
+            await stream.aclose()
+            return
+        self._free -= 1
+        try:
+            await self._handle(stream)
+        finally:
+            self._free += 1
+
+    async def _handle(self, stream: SocketStream) -> None:
+        if self._ssl_context is None:
+            await self._gateway.handle(stream)
+            return
+        try:
+            with anyio.fail_after(self._gateway.server.config.limits.request_timeout):
+                wrapped = await wrap_server(stream, self._ssl_context)
+        except (TlsError, TimeoutError):
+            return  # a port scanner, or a client that does not trust the certificate; it has been told by an alert
+        await self._gateway.handle(wrapped)
+
+
+def _named(config: ServerConfig, host: str, port: int, *, tls: bool) -> ServerConfig:
+    """The config with the URL that clients reach this listener by."""
+    if config.url != _DEFAULT_URL:
+        return config
+    name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    url = f"{'wss' if tls else 'ws'}://{name}:{port}"
+    return msgspec.structs.replace(config, url=url, resume_url=config.resume_url or url)

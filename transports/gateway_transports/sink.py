@@ -1,0 +1,78 @@
+"""The queue between a shard's reader and the consumer of its events, with its two bounds (F33)."""
+
+from collections import deque
+
+import anyio
+import msgspec
+
+from gateway_proto import Dispatch
+
+
+class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for a slow consumer at most.
+
+    At `events` or `bytes` (of JSON) the socket is not read any more, until half of it is taken; Discord buffers, then.
+    One chunk of the socket can hold many events, so that the queue may overshoot. At `hard_events` or `hard_bytes`,
+    or when the socket was not read for `pause` seconds, the shard detaches; its session can be resumed.
+    """
+
+    events: int = 1000
+    bytes: int = 16 * 2**20
+    hard_events: int = 20_000
+    """Far above `events`: a 64 KiB chunk of zlib can hold thousands of small ones."""
+    hard_bytes: int = 64 * 2**20
+    pause: float | None = None
+    """None: two heartbeat intervals."""
+
+
+class EventQueue:
+    """Events in order. `put` never refuses: whoever puts looks at `is_full`."""
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits = limits
+        self.size = 0
+        """Bytes of JSON."""
+        self._events: deque[Dispatch] = deque()
+        self._stirred = anyio.Event()
+        self._has_waiter = False
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._events) >= self.limits.events or self.size >= self.limits.bytes
+
+    @property
+    def has_room(self) -> bool:
+        """Half of it is free again."""
+        return len(self._events) * 2 <= self.limits.events and self.size * 2 <= self.limits.bytes
+
+    @property
+    def is_overrun(self) -> bool:
+        return len(self._events) >= self.limits.hard_events or self.size >= self.limits.hard_bytes
+
+    def put(self, event: Dispatch) -> None:
+        self._events.append(event)
+        self.size += len(event.raw)
+        if self._has_waiter:
+            self.stir()
+
+    def take(self) -> Dispatch | None:
+        """The oldest event; None if there is none."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        self.size -= len(event.raw)
+        return event
+
+    def stir(self) -> None:
+        """Let `wait` return."""
+        self._has_waiter = False
+        self._stirred.set()
+
+    async def wait(self) -> None:
+        """Until something was put, or somebody stirred."""
+        self._stirred = anyio.Event()
+        self._has_waiter = True
+        await self._stirred.wait()

@@ -1,0 +1,30 @@
+"""Background tasks of a context manager, without a trace of them in the exceptions that pass through it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.abc
+
+
+@contextlib.asynccontextmanager
+async def background() -> AsyncIterator[anyio.abc.TaskGroup]:
+    """A task group that is cancelled at the end of the block.
+
+    An exception comes out as itself, whether the block or a task raised it; only several at a time are a group.
+    """
+    lone: BaseException | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            try:
+                yield group
+            finally:
+                group.cancel_scope.cancel()
+    except BaseExceptionGroup as raised:
+        lone = raised
+        while isinstance(lone, BaseExceptionGroup) and len(lone.exceptions) == 1:
+            lone = lone.exceptions[0]
+        if isinstance(lone, BaseExceptionGroup):
+            raise
+    if lone is not None:
+        raise lone
