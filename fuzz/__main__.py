@@ -24,13 +24,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="print the names of the targets")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="for how long (default 60)")
     parser.add_argument("--runs", type=int, metavar="N", help="stop after so many inputs even so")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed tries the same inputs (default 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="the same seed tries the same inputs (default 1)"
+    )
     parser.add_argument("--input", type=Path, metavar="FILE", help="try this one input, without atheris")
     parser.add_argument("--write-seeds", action="store_true", help="write the target's corpus anew")
     options = parser.parse_args(arguments)
     if options.list:
         print("\n".join(TARGETS))
         return 0
+    if options.target is None:
+        parser.error(f"no target; one of {', '.join(TARGETS)}")
     if options.target not in TARGETS:
         parser.error(f"unknown target {options.target!r}; one of {', '.join(TARGETS)}")
     if options.write_seeds:

@@ -1,8 +1,8 @@
 """The answer to GET /gateway and /gateway/bot.
 
-Invariant: whatever bytes come back, in whatever chunks, and whether or not the connection ends behind them, a `Discovery`
-returns the same action, at most one in all, and is silent after it. The action does not print the token, and a wait that
-it tells lies within its bound.
+Invariant: whatever bytes come back, in whatever chunks, and whether or not the connection ends behind them, a
+`Discovery` returns the same action, at most one in all, and is silent after it. The action does not print the token,
+and a wait that it tells lies within its bound.
 
 Permitted exceptions: none.
 """
@@ -55,12 +55,12 @@ def seeds() -> dict[str, bytes]:
         b'{"total":1000,"remaining":999,"reset_after":14400000,"max_concurrency":16}}'
     )
     ok = b"HTTP/1.1 200 OK\r\n"
+    chunks = b"5\r\n%b\r\n%x\r\n%b\r\n0\r\nX: 1\r\n\r\n" % (body[:5], len(body) - 5, body[5:])
     limited = b'{"message":"You are being rate limited.","retry_after":64.57,"global":false}'
     answers = {
         "bot": ok + b"Content-Length: %d\r\n\r\n" % len(body) + body,
         "gateway": ok + b'Content-Length: 34\r\n\r\n{"url":"wss://gateway.discord.gg"}',
-        "chunked": ok + b"Transfer-Encoding: chunked\r\n\r\n5\r\n" + body[:5] + b"\r\n%x\r\n" % (len(body) - 5) + body[5:]
-        + b"\r\n0\r\nX: 1\r\n\r\n",
+        "chunked": ok + b"Transfer-Encoding: chunked\r\n\r\n" + chunks,
         "until-eof": b"HTTP/1.0 200 OK\r\n\r\n" + body,
         "early": b"HTTP/1.1 103 Early Hints\r\n\r\n" + ok + b"Content-Length: 2\r\n\r\n{}",
         "unauthorized": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",

@@ -180,28 +180,33 @@ def _messages(source: Source, packer: Packer) -> list[bytes]:
 
 def _compare(inflater: Inflater, reference: _Reference, message: bytes, limit: int) -> bool:
     """Inflate one message by both. False if that broke the stream."""
-    wanted: bytes | None | Exception
+    fault: _Broken | _TooLarge | None = None
+    wanted: bytes | None = None
     try:
         wanted = reference.inflate(message)
-    except (_Broken, _TooLarge) as fault:
-        wanted = fault
+    except (_Broken, _TooLarge) as raised:
+        fault = raised
     try:
         data = inflater.inflate(message)
-    except BrokenStreamError as error:
-        assert str(error)
-        if isinstance(error, WindowTooLargeError):
-            return False  # the reference takes the library's own bound
-        assert isinstance(wanted, Exception), error
-        if isinstance(wanted, _TooLarge):
-            assert error == InflatedTooLargeError(limit)
-        else:
-            # What breaks behind the limit may be told as either.
-            assert isinstance(error, DecompressionError | InflatedTooLargeError)
+    except BrokenStreamError as raised:
+        _check_error(raised, fault, limit)
         return False
+    assert fault is None, "the reference could not read this"
     assert data == wanted
     assert isinstance(reference, _Plain) or data is None or len(data) <= limit
     assert inflater.buffered <= limit
     return True
+
+
+def _check_error(error: BrokenStreamError, fault: _Broken | _TooLarge | None, limit: int) -> None:
+    if isinstance(error, WindowTooLargeError):
+        assert error == WindowTooLargeError(WINDOW)  # the reference has the library's own bound
+    elif isinstance(fault, _TooLarge):
+        assert error == InflatedTooLargeError(limit)
+    else:
+        # What breaks behind the limit may be told as either.
+        assert isinstance(error, DecompressionError | InflatedTooLargeError)
+        assert fault is not None, error
 
 
 def seeds() -> dict[str, bytes]:

@@ -127,7 +127,8 @@ def judge(stream: bytes, limit: int) -> Outcome:
                 if event.message_finished:
                     outcome.messages.append((is_text, b"".join(parts)))
                     parts.clear()
-        assert frame.is_lawful and frame.is_in_order(message_open), "wsproto accepted a frame that RFC 6455 forbids"
+        assert frame.is_lawful, "wsproto accepted a header that RFC 6455 forbids"
+        assert frame.is_in_order(message_open), "wsproto accepted a frame that was out of order"
         if not frame.is_control:
             message_open = not frame.first & 0x80
     return outcome

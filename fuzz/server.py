@@ -1,13 +1,13 @@
-"""Sequences of operations on a `Server` and its connections: every public input, in any order, with arbitrary arguments.
+"""Sequences of operations on a `Server` and its connections: every public input, in any order, with any arguments.
 
-The client's side is partly honest (upgrades, IDENTIFY, RESUME, heartbeats), or else nothing would ever be a session, and
-partly raw bytes; faults strike as the input says.
+The client's side is partly honest (upgrades, IDENTIFY, RESUME, heartbeats), or else nothing would ever be a session,
+and partly raw bytes; faults strike as the input says.
 
 Invariants:
 - nothing raises;
 - `next_timeout` is never before the connection's last `now`, and a driver that obeys it comes to rest;
-- an input's actions are about its own connection, but for `Wake`; `CloseSocket` is said once, and then the connection is
-  silent and forgotten;
+- an input's actions are about its own connection, but for `Wake`; `CloseSocket` is said once, and then the connection
+  is silent and forgotten;
 - a session's sequence never falls; without faults what a connection sends is lawful and its dispatches are numbered
   without a gap, on from READY or from what the RESUME named;
 - no secret is in any repr, nor in what `Received` reports of IDENTIFY and RESUME.
@@ -19,6 +19,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable
+from typing import Self
 
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
@@ -55,6 +56,7 @@ from gateway_proto.server import (
     SplitMessages,
     Stall,
     Swap,
+    Upgraded,
     Wake,
     Withhold,
 )
@@ -184,6 +186,8 @@ class Play:
                     assert own == connection.id
                     assert not client.closed, "CloseSocket is said twice"
                     client.closed = True
+                case Upgraded(compress=compress):
+                    client.compressed = compress is not None
                 case SessionResumed(sequence=sequence):
                     client.resumed_from = sequence
                 case Received(opcode=opcode, raw=raw):
@@ -253,7 +257,6 @@ def _feed(play: Play, client: Client, data: bytes, size: int = CHUNKS[0]) -> Non
 
 def _upgrade(play: Play, source: Source) -> None:
     client, query = play.client(source), source.pick(QUERIES)
-    client.compressed = "-stream" in query
     _feed(play, client, upgrade_request(query))
 
 
@@ -270,11 +273,17 @@ def _say(play: Play, source: Source) -> None:
     elif kind == 4:
         message = {"op": 1, "d": source.pick((None, 1, 3, 10**20, "x"))}
     elif kind == 5:
-        message = {"op": 3, "d": source.pick(({"status": "idle", "since": None, "activities": [], "afk": False}, {}, None))}
+        message = {
+            "op": 3,
+            "d": source.pick(({"status": "idle", "since": None, "activities": [], "afk": False}, {}, None)),
+        }
     elif kind == 6:
         message = {"op": 8, "d": {"guild_id": source.pick((str(1 << 22), "x", None, [])), "query": "", "limit": 0}}
     elif kind == 7:
-        message = {"op": source.pick((31, 43, 4, 0, 7, 11, -1)), "d": source.pick(({"guild_ids": ["1"]}, {"guild_id": "1"}))}
+        message = {
+            "op": source.pick((31, 43, 4, 0, 7, 11, -1)),
+            "d": source.pick(({"guild_ids": ["1"]}, {"guild_id": "1"})),
+        }
     else:
         message = None
     data = source.blob() if message is None else json.dumps(message).encode()
@@ -410,11 +419,11 @@ def one_input(data: bytes) -> None:
 class _Seed(Script):
     """A play, step by step."""
 
-    def do(self, operation: Callable[[Play, Source], None], *choices: int) -> "_Seed":
+    def do(self, operation: Callable[[Play, Source], None], *choices: int) -> Self:
         self.byte(_INDEX[operation], *choices)
         return self
 
-    def ready(self, query: int = 0, identify: int = 0) -> "_Seed":
+    def ready(self, query: int = 0, identify: int = 0) -> Self:
         return self.do(_accept).do(_upgrade, 0, query).do(_say, 0, 0, identify, 0, 0)
 
 
@@ -442,8 +451,18 @@ def seeds() -> dict[str, bytes]:
         "logout": seed().ready().do(_close, 0, 3, 232, 0),
         "discovery": seed().do(_get, 0, 1, 0).do(_accept).do(_get, 0, 0, 2),
         "silent": seed().ready().do(_wait, 5).do(_timeout, 0).do(_run, 7),
-        "late": seed().do(_accept).byte(_UNDRAINED | _INDEX[_wait], 7).byte(_UNDRAINED | _INDEX[_raw], 0).blob(b"GET").byte(0),
-        "faults": seed(1).ready().do(_inject, 1, 1, 0, 0).do(_dispatch, 0, 3, 9, 0).do(_inject, 2, 0, 0).do(_inject, 0, 1, 0),
+        "late": seed()
+        .do(_accept)
+        .byte(_UNDRAINED | _INDEX[_wait], 7)
+        .byte(_UNDRAINED | _INDEX[_raw], 0)
+        .blob(b"GET")
+        .byte(0),
+        "faults": seed(1)
+        .ready()
+        .do(_inject, 1, 1, 0, 0)
+        .do(_dispatch, 0, 3, 9, 0)
+        .do(_inject, 2, 0, 0)
+        .do(_inject, 0, 1, 0),
         "dispatch-faults": seed(1).ready().do(_inject, 19, 0, 1, 0).do(_inject, 18, 0, 0, 1, 0).do(_dispatch, 0, 5, 1),
         "planned": seed(3).byte(1, 0, 4).ready().do(_run, 3),
     }

@@ -1,4 +1,4 @@
-"""The invariants of the target `shard`: told every action and every drained byte, it raises AssertionError at a breach."""
+"""The invariants of the target `shard`: told every action and every drained byte, it fails at a breach."""
 
 import json
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ supply is exhausted every choice is the first one.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 
@@ -51,19 +51,19 @@ class Script:
     def __init__(self) -> None:
         self.data = b""
 
-    def byte(self, *values: int) -> "Script":
+    def byte(self, *values: int) -> Self:
         self.data += bytes(values)
         return self
 
-    def number(self, value: int) -> "Script":
+    def number(self, value: int) -> Self:
         self.data += value.to_bytes(2)
         return self
 
-    def raw(self, data: bytes) -> "Script":
+    def raw(self, data: bytes) -> Self:
         self.data += data
         return self
 
-    def blob(self, data: bytes) -> "Script":
+    def blob(self, data: bytes) -> Self:
         return self.byte(len(data)).raw(data)
 
 
@@ -76,7 +76,7 @@ MAX_CHUNKS = 1000
 
 def cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
     """Cut into chunks of these sizes, over and over; what is left after a thousand is one chunk more."""
-    chunks = []
+    chunks: list[bytes] = []
     at = 0
     while at < len(data) and len(chunks) < MAX_CHUNKS:
         size = sizes[len(chunks) % len(sizes)]

@@ -1,7 +1,8 @@
 """The answer to the WebSocket upgrade.
 
 Invariant: whatever bytes come back, in whatever chunks, `WebSocketClient` tells the same events: `Opened` and what the
-frames behind the header say, or one `Refused` and then nothing. It is open exactly when `Opened` was told.
+frames behind the header say, or one `Refused` and then nothing. It is open exactly when `Opened` was told. A refusal
+does not quote what came.
 
 Permitted exceptions: none.
 """
@@ -49,7 +50,7 @@ def read(chunks: list[bytes]) -> tuple[list[WsEvent], bytes]:
     assert ws.is_open is (bool(verdicts) and isinstance(verdicts[0], Opened))
     if verdicts and isinstance(verdicts[0], Refused):
         assert len(events) == 1
-        assert str(verdicts[0].error)
+        assert 0 < len(str(verdicts[0].error)) < 100, "what came is quoted"
     return events, ws.data_to_send()
 
 
@@ -79,6 +80,7 @@ def seeds() -> dict[str, bytes]:
         "bad-gateway": b"HTTP/1.0 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>",
         "no-http": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
         "tls-alert": b"\x15\x03\x03\x00\x02\x02\x28\n\n",
+        "quotable": b"what came instead of a status line, " * 9 + b"\n\n",
         "long": b"HTTP/1.1 200 OK\r\nX: " + b"y" * LIMIT,
     }
     return {name: Script().byte(1, 3, 1).raw(answer).data for name, answer in answers.items()}

@@ -67,8 +67,11 @@ class ZlibStream:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._ask = limit + 1
         self._stream = zlib.decompressobj()
+        self._decompress = self._stream.decompress
         self._partial = bytearray()
+        # The last bytes on the wire of the message that is not whole yet; empty while there is none.
         self._tail = b""
 
     @property
@@ -76,26 +79,35 @@ class ZlibStream:
         return len(self._partial)
 
     def inflate(self, message: bytes) -> bytes | None:
-        stream = self._stream
+        if self._tail or not message.endswith(FLUSH_SUFFIX):
+            return self._inflate_part(message)
+        # What nearly every message is: whole, by itself.
+        data = self._inflate(message, self._ask)
+        if len(data) > self._limit:
+            raise InflatedTooLargeError(self._limit)
+        return data
+
+    def _inflate(self, message: bytes, ask: int) -> bytes:
         try:
-            data = stream.decompress(message, self._limit - len(self._partial) + 1)
+            data = self._decompress(message, ask)
         except zlib.error as error:
             raise DecompressionError(f"the zlib stream is broken: {error}") from None
-        if len(self._partial) + len(data) > self._limit:
-            raise InflatedTooLargeError(self._limit)
-        if stream.eof:
+        if self._stream.eof:
             # From here on zlib would swallow everything without a word.
             raise DecompressionError("the zlib stream ended")
-        if not message.endswith(FLUSH_SUFFIX):
-            # The suffix itself may be split.
-            self._tail = (self._tail + message)[-len(FLUSH_SUFFIX) :]
-            if self._tail != FLUSH_SUFFIX:
-                self._partial += data
-                return None
-        if self._tail:
-            data = bytes(self._partial + data)
-            self._partial.clear()
-            self._tail = b""
+        return data
+
+    def _inflate_part(self, message: bytes) -> bytes | None:
+        self._partial += self._inflate(message, self._ask - len(self._partial))
+        if len(self._partial) > self._limit:
+            raise InflatedTooLargeError(self._limit)
+        # The suffix itself may be split.
+        self._tail = (self._tail + message)[-len(FLUSH_SUFFIX) :]
+        if self._tail != FLUSH_SUFFIX:
+            return None
+        data = bytes(self._partial)
+        self._partial.clear()
+        self._tail = b""
         return data
 
 
@@ -106,22 +118,23 @@ class ZstdStream:
 
     def __init__(self, limit: int, max_window: int) -> None:
         self._limit = limit
+        self._ask = limit + 1
         self._max_window = max_window
         self._stream = zstd.ZstdDecompressor(
             options={zstd.DecompressionParameter.window_log_max: max_window.bit_length() - 1}
         )
+        self._decompress = self._stream.decompress
 
     def inflate(self, message: bytes) -> bytes:
-        stream = self._stream
         try:
-            data = stream.decompress(message, self._limit + 1)
+            data = self._decompress(message, self._ask)
         except zstd.ZstdError as error:
             if "too much memory" in str(error):
                 raise WindowTooLargeError(self._max_window) from None
             raise DecompressionError(f"the zstd stream is broken: {error}") from None
         if len(data) > self._limit:
             raise InflatedTooLargeError(self._limit)
-        if stream.eof:
+        if self._stream.eof:
             raise DecompressionError("the zstd stream ended")
         if not data:
             raise DecompressionError("a message of the zstd stream was not flushed")

@@ -160,7 +160,7 @@ class Connection:
                         message.decode()
                 envelope = decode(message)
             except BrokenStreamError as error:
-                special = Broken(error)
+                special = Broken(error.as_value())
                 break
             except DECODE_ERRORS as error:
                 special = _forgiven(message, error)
@@ -193,4 +193,4 @@ def _forgiven(message: bytes, error: Exception) -> Odd | Broken:
     try:
         return Odd(forgive(message), f"{type(error).__name__}: {error}"[:200])
     except BrokenStreamError as broken:
-        return Broken(broken)
+        return Broken(broken.as_value())

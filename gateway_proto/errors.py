@@ -7,6 +7,8 @@ one thing that is raised: the *caller* asked for what cannot be; nothing has cha
 `BuildingUrlError` and `InvalidConfigError` are raised too, but only while something is being made.
 """
 
+from typing import Self
+
 from .close_codes import CloseCode
 
 
@@ -22,6 +24,12 @@ class GatewayError(Exception):
 
     def __hash__(self) -> int:
         return hash((type(self), self.args))
+
+    def as_value(self) -> Self:
+        """Itself, once raised, without what it was raised in: that would keep a message alive, and its secrets."""
+        self.__traceback__ = None
+        self.__context__ = None
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         # An exception is otherwise copied by a call of its class with the line of text, which most here do not take.

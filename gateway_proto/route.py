@@ -33,7 +33,7 @@ class Route:
         try:
             self._resume = parse_resume_url(url, self._base, self._domains)
         except BuildingUrlError as error:
-            return error
+            return error.as_value()
         return None
 
     def forget(self) -> None:

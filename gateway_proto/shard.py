@@ -406,7 +406,8 @@ class Shard:
         """
         life = self._clock(now)
         connection = life.connection
-        if connection is None or connection.ws is None:
+        if connection is None or connection.ws is None or isinstance(connection.ws, ExternalWebSocket):
+            # Messages that leave by the other drain must be charged by it.
             return b""
         self._fill(connection)
         data = connection.ws.data_to_send()

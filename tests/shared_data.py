@@ -13,16 +13,26 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PROTOCOL = REPOSITORY.parent / "shared" / "protocol"
+SHARED = REPOSITORY.parent / "shared"
+PROTOCOL = SHARED / "protocol"
 DATA = Path(__file__).resolve().parent / "data"
 
 
 def protocol_file(name: str) -> Path:
     """A file of ../shared/protocol; skips the calling test (under CI fails it) where there is none."""
-    path = PROTOCOL / name
+    return _shared_file("protocol", name)
+
+
+def seed_file(name: str) -> Path:
+    """A file of ../shared/seed, what the project descends from; skips or fails likewise."""
+    return _shared_file("seed", name)
+
+
+def _shared_file(folder: str, name: str) -> Path:
+    path = SHARED / folder / name
     if path.is_file():
         return path
-    reason = f"../shared/protocol/{name} is not beside this repository"
+    reason = f"../shared/{folder}/{name} is not beside this repository"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

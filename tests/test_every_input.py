@@ -40,7 +40,7 @@ from gateway_proto.stage import TRANSITIONS
 from gateway_proto.websocket import FrameOpcode, close_payload, encode_frame
 
 from .packing import MODES, Mode, Packer, config_of, event, text
-from .peer import INTERVAL, Peer, config, ready
+from .peer import INTERVAL, Peer, ready
 
 STEPS = {(old, new) for (old, _), new in TRANSITIONS.items()}
 ACTION_KINDS = typing.get_args(ShardAction)
@@ -327,9 +327,7 @@ payloads = st.one_of(
 controls = st.one_of(
     st.builds(encode_frame, st.just(FrameOpcode.PING), st.binary(max_size=3)),
     st.sampled_from(
-        [
-            encode_frame(FrameOpcode.CLOSE, close_payload(code, "why")) for code in (1000, 4000, 4004, 4007, 4009)
-        ]
+        [encode_frame(FrameOpcode.CLOSE, close_payload(code, "why")) for code in (1000, 4000, 4004, 4007, 4009)]
     ),
     st.binary(max_size=6),
 )
@@ -414,9 +412,7 @@ def cut(data: bytes, at: list[int]) -> list[bytes]:
     cuts=st.lists(st.integers(0, 10**6), max_size=8),
     eof=st.booleans(),
 )
-def test_any_chunking_gives_the_same_actions(
-    case: tuple[Mode, bytes], start: str, cuts: list[int], eof: bool
-) -> None:
+def test_any_chunking_gives_the_same_actions(case: tuple[Mode, bytes], start: str, cuts: list[int], eof: bool) -> None:
     mode, data = case
     bytewise = [data[at : at + 1] for at in range(len(data))] if len(data) < 500 else [data]
     results = [run(mode, start, chunks, eof=eof, drain=False) for chunks in ([data], cut(data, cuts), bytewise)]

@@ -30,7 +30,7 @@ from .peer import Peer
 pytestmark = pytest.mark.failure("F29")
 
 MIB = 2**20
-SMALL = Limits(max_message=3000, max_compressed_message=2000, max_inflated=4000, max_zstd_window=2**17)
+SMALL = Limits(max_message=3000, max_compressed_message=2000, max_inflated=4000, max_zstd_window=2**22)
 
 
 def padded(sequence: int, size: int) -> bytes:
@@ -89,10 +89,8 @@ def test_a_message_on_the_wire_to_the_byte(mode: Mode, over: int, fragments: int
 @pytest.mark.parametrize("mode", COMPRESSED)
 @pytest.mark.parametrize("over", [0, 1, 5_000_000])
 def test_an_inflated_message_to_the_byte(mode: Mode, over: int) -> None:
-    peer, packer = Peer(config_of(mode, limits=SMALL)).to_connected(), Packer(mode)
-    if over > 1:
-        peer = Peer(config_of(mode, limits=msgspec.structs.replace(SMALL, max_message=MIB))).to_connected()
-        peer = Peer(config_of(mode, limits=Limits(max_inflated=4000))).to_connected()
+    limits = msgspec.structs.replace(SMALL, max_message=MIB, max_compressed_message=MIB)
+    peer, packer = Peer(config_of(mode, limits=limits)).to_connected(), Packer(mode)
     actions = peer.raw(packer.frame(padded(2, 4000 + over)) + packer.frame(event(3)))
     if over:
         [notice] = peer.of(Notice, actions)
@@ -106,7 +104,7 @@ def test_an_inflated_message_to_the_byte(mode: Mode, over: int) -> None:
         assert [got.sequence for got in peer.of(Dispatch, actions)] == [2, 3]
 
 
-@pytest.mark.parametrize(("window_log", "legal"), [(17, True), (18, False)])
+@pytest.mark.parametrize(("window_log", "legal"), [(22, True), (23, False)])
 def test_the_window(window_log: int, legal: bool) -> None:
     peer = Peer(config_of("zstd-stream", limits=SMALL)).to_connected()
     actions = peer.raw(Packer("zstd-stream", window_log=window_log).frame(event(2)))
@@ -114,7 +112,7 @@ def test_the_window(window_log: int, legal: bool) -> None:
         assert [got.sequence for got in peer.of(Dispatch, actions)] == [2]
     else:
         [lost] = peer.of(Reconnect, actions)
-        assert lost.cause == WindowTooLargeError(2**17)
+        assert lost.cause == WindowTooLargeError(2**22)
         assert "Limits.max_zstd_window" in str(lost.cause)
 
 
@@ -130,13 +128,13 @@ def inflated() -> bytes:
 
 
 def window() -> bytes:
-    return Packer("zstd-stream", window_log=20).frame(event(2))
+    return Packer("zstd-stream", window_log=23).frame(event(2))
 
 
 GIANTS: dict[str, tuple[Callable[[], bytes], BoundExceededError]] = {
     "wire": (on_the_wire, MessageTooLargeError(2000, compressed=True)),
     "inflated": (inflated, InflatedTooLargeError(4000)),
-    "window": (window, WindowTooLargeError(2**17)),
+    "window": (window, WindowTooLargeError(2**22)),
 }
 
 
@@ -218,9 +216,10 @@ def test_a_call_stops_at_its_budget_and_goes_on_at_next_timeout(mode: Mode) -> N
     while peer.shard.next_timeout() == peer.now:
         calls.append(peer.call(peer.shard.handle_timeout))
     dispatched = [[got.sequence for got in peer.of(Dispatch, actions)] for actions in calls]
-    assert [len(sequences) for sequences in dispatched] == [4, 4, 4, 4, 4]
-    assert sum(dispatched, []) == list(range(2, 22))
-    assert all(len(actions) == 4 for actions in calls), "it is no fault and no action"
+    # The last call may be one that finds nothing more.
+    assert dispatched[:5] == [list(range(at, at + 4)) for at in range(2, 22, 4)]
+    assert sum(map(len, calls)) == 20, "it is no fault and no action"
+    assert len(calls) <= 6
     assert peer.shard.stage is ConnectionStage.CONNECTED
 
 
@@ -234,6 +233,7 @@ def test_the_first_message_of_a_call_may_be_larger_than_the_budget() -> None:
     more = peer.raw(packer.frame(padded(5, 1000)))
     assert [got.sequence for got in peer.of(Dispatch, more)] == [4]
     assert [got.sequence for got in peer.of(Dispatch, peer.call(peer.shard.handle_timeout))] == [5]
+    peer.call(peer.shard.handle_timeout)
     assert peer.shard.next_timeout() != peer.now
 
 

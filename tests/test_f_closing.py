@@ -150,8 +150,10 @@ def test_events_before_the_close_come_first() -> None:
 @pytest.mark.parametrize("where", ["resuming", "connected"])
 @pytest.mark.parametrize(
     "code",
-    [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 1015, 3000, 3999]
-    + [4000, 4001, 4002, 4003, 4005, 4006, 4008, 4015, 4017, 4900, 4999, 0, 999, 5000, 65535],
+    [
+        *(1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 1015, 3000, 3999),
+        *(4000, 4001, 4002, 4003, 4005, 4006, 4008, 4015, 4017, 4900, 4999, 0, 999, 5000, 65535),
+    ],
 )
 def test_any_other_code_gets_a_resume_first(code: int, where: str) -> None:
     peer = WHERE[where](Peer())

@@ -139,6 +139,16 @@ def test_too_large_twice_is_fatal_and_no_discard() -> None:
     check_held(peer)
 
 
+@pytest.mark.failure("F02", "F27", "F29")
+def test_what_is_too_large_does_not_make_a_poison_of_two_broken_streams() -> None:
+    peer = small().to_connected()
+    for end in (unreadable, too_large, unreadable):
+        end(peer)
+        assert not peer.of(SessionLost)
+        peer.resume_again()
+    assert not peer.of(Fatal)
+
+
 @pytest.mark.failure("F02", "F18")
 def test_a_resumable_close_keeps_it() -> None:
     peer = small().to_connected()
@@ -368,7 +378,7 @@ def test_any_dispatch_answers(answer: str) -> None:
             if answer == "a duplicate":
                 peer.dispatch(1)
             else:
-                peer.dispatch(number, answer)
+                peer.dispatch(peer.shard.snapshot().received + 1, answer)
         peer.close(4000)
         peer.advance(60.0)
     assert peer.shard.snapshot().discards == {}

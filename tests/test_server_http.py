@@ -112,7 +112,7 @@ def test_what_comes_behind_a_request_is_not_read(rig: Rig) -> None:
     assert client.sent == sent
 
 
-@pytest.mark.failure("F23", "F30")
+@pytest.mark.failure("F30")
 @pytest.mark.parametrize("upgrade", [False, True])
 def test_a_fault_refuses_the_request_with_retry_after(rig: Rig, upgrade: bool) -> None:
     client = rig.client(upgrade=False)
@@ -162,6 +162,12 @@ def test_an_upgrade_that_is_none_is_refused(rig: Rig, headers: dict[str, str], s
     client = rig.client(upgrade=False)
     client.feed(upgrade_request(**headers))
     assert answer(client)[0] == status
+
+
+def test_an_upgrade_by_http_1_0_is_refused(rig: Rig) -> None:
+    client = rig.client(upgrade=False)
+    client.feed(upgrade_request().replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert answer(client)[0] == 400
 
 
 def test_case_and_lists_in_the_upgrade_headers_are_understood(rig: Rig) -> None:

@@ -298,7 +298,6 @@ HEADERS_OF_A_GIB = [
 ]
 
 
-@pytest.mark.failure("F29")
 @pytest.mark.parametrize("header", HEADERS_OF_A_GIB)
 def test_a_header_that_announces_a_gib_is_refused_before_it_is_stored(header: bytes) -> None:
     rig = Rig()
@@ -399,7 +398,7 @@ class Honest:
         self.take()
 
 
-@pytest.mark.failure("F18", "F32")
+@pytest.mark.failure("F18")
 def test_delivered_is_dispatched_in_order_and_once() -> None:
     delivered = resumes = 0
 

@@ -150,7 +150,7 @@ class Dialogue:
             return self._close(CloseCode.DECODE_ERROR, "a heartbeat's d must be an integer or null", now)
         self._last_beat = now
         if self._config.trim_at_heartbeat and self.session is not None and sequence is not None:
-            self.session.buffer.trim(min(sequence, self.session.sequence))
+            self.session.buffer.trim(sequence)
         if self.lose_acks == 0:
             self._wire.send(_ACK)
         elif self.lose_acks is not None:

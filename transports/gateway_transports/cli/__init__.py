@@ -11,8 +11,11 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         from .app import invoke
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("gateway_proto", "gateway_transports"):
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "gateway_proto", "gateway_transports"):
             raise
-        print(f"gateway-proto: {error.name} is missing; install gateway-proto[cli]", file=sys.stderr)
+        print(f"gateway-proto: {missing} is missing; install gateway-proto[cli]", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return invoke(args)

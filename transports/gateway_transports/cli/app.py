@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from .demo import demo
-from .options import InputError
+from .options import InputError, tell
 from .run import run
 from .serve import serve
 
@@ -35,5 +35,5 @@ def invoke(args: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"gateway-proto: {' '.join(text.split())}", file=sys.stderr)
+    tell(text)
     return code

@@ -21,6 +21,8 @@ from ..serve import Gateway
 
 TURN: Final = 64
 """Events sent in one go, before other tasks get their turn."""
+UNSHARDED: Final = (0, 1)
+"""What a session without a shard amounts to."""
 
 
 class Pace:
@@ -107,24 +109,24 @@ class Feeds:
         self._feeds: dict[Shard, _PacedFeed] = {}
 
     def numbers(self) -> dict[Shard, int]:
-        """The last number sent of each shard whose stream is not done."""
+        """The last number sent, of each shard that has a stream."""
         return {shard: paced.feed.number for shard, paced in self._feeds.items()}
 
-    def number(self, shard: Shard | None) -> int:
+    def number(self, shard: Shard) -> int:
         """The last number sent of this shard, 0 before the first."""
-        paced = self._feeds.get(shard or _UNSHARDED)
+        paced = self._feeds.get(shard)
         return paced.feed.number if paced is not None else 0
 
     def on_action(self, action: ServerAction) -> None:
         match action:
             case Identified(session_id=session_id):
-                paced = self._of(action.shard or _UNSHARDED)
+                paced = self._of(action.shard or UNSHARDED)
                 paced.feed.sessions.append(session_id)
                 paced.stir()
             case SessionEnded(session_id=session_id):
-                paced_ = self._feeds.get(action.shard or _UNSHARDED)
-                if paced_ is not None and session_id in paced_.feed.sessions:
-                    paced_.feed.sessions.remove(session_id)
+                ended = self._feeds.get(action.shard or UNSHARDED)
+                if ended is not None and session_id in ended.feed.sessions:
+                    ended.feed.sessions.remove(session_id)
 
     def _of(self, shard: Shard) -> "_PacedFeed":
         paced = self._feeds.get(shard)
@@ -137,10 +139,6 @@ class Feeds:
     async def _run(self, shard: Shard, paced: "_PacedFeed") -> None:
         await paced.run()
         self._on_done(shard, paced.feed.number)
-
-
-_UNSHARDED: Final = (0, 1)
-"""What a session without a shard amounts to."""
 
 
 class _PacedFeed:

@@ -1,5 +1,6 @@
 """What the commands share: their options' values, and the mistakes in them."""
 
+import difflib
 import sys
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -14,7 +15,12 @@ class InputError(Exception):
 
 def tell(text: str) -> None:
     """One line on stderr, beside whatever stdout carries."""
-    print(f"gateway-proto: {text}", file=sys.stderr, flush=True)
+    print(f"gateway-proto: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would obey: some of it is the peer's."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
 Backend: TypeAlias = Annotated[Literal["asyncio", "trio"], typer.Option(help="The event loop.")]
@@ -24,6 +30,8 @@ Compress: TypeAlias = Annotated[
 ]
 
 _SETS: Final = {"none": Intents.none(), "unprivileged": Intents.unprivileged(), "all": Intents.all()}
+_MAX_DIGITS: Final = 15
+"""What fits into the numbers that JSON can tell."""
 
 
 def compression_settings(compress: Compression) -> dict[str, Any]:
@@ -40,13 +48,21 @@ def parse_intents(text: str) -> Intents:
         InputError: a name is none.
     """
     if text.strip().isascii() and text.strip().isdigit():
-        return Intents(int(text))
+        return _parse_number(text.strip())
     intents = Intents.none()
     for name in (part.strip() for part in text.split(",")):
         known = _SETS.get(name.lower())
         if known is None:
             known = Intents.__members__.get(name.upper())
         if known is None:
-            raise InputError(f"unknown intent {name!r:.60}; known are {', '.join([*_SETS, *Intents.__members__])}")
+            close = difflib.get_close_matches(name.upper(), Intents.__members__, n=1)
+            hint = f"did you mean {close[0]}?" if close else "GUILDS and GUILD_MESSAGES are some"
+            raise InputError(f"unknown intent {name!r:.60}; {hint}")
         intents |= known
     return intents
+
+
+def _parse_number(digits: str) -> Intents:
+    if len(digits) > _MAX_DIGITS:
+        raise InputError(f"intents are a number of at most {_MAX_DIGITS} digits")
+    return Intents(int(digits))

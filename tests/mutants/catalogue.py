@@ -1,0 +1,298 @@
+"""The deliberate faults, each with the test that must fail for it. In the order of the engine's parts."""
+
+from typing import Final
+
+from .trial import Mutant
+
+MACHINE: Final = "tests/mutants/machine.py::test_shard_against_server_in_brief"
+
+MUTANTS: Final = (
+    # -- sequences (F31, F32) --------------------------------------------------------------------------------------
+    Mutant(
+        "sequence-check-skipped",
+        "gateway_proto/connection.py",
+        "if envelope.s == following and envelope.op == 0 and session is not None:",
+        "if envelope.op == 0 and session is not None:",
+        MACHINE,
+    ),
+    Mutant(
+        "last-event-twice",
+        "gateway_proto/conversation.py",
+        "if sequence <= session.received:",
+        "if sequence < session.received:",
+        "tests/test_f_stream.py",
+    ),
+    Mutant(
+        "gap-not-told",
+        "gateway_proto/conversation.py",
+        "if sequence > session.received + 1:",
+        "if sequence > session.received + 2:",
+        MACHINE,
+    ),
+    Mutant(
+        "beat-says-received",
+        "gateway_proto/shard.py",
+        "sequence = life.session.delivered or None",
+        "sequence = life.session.received or None",
+        MACHINE,
+    ),
+    Mutant(
+        "snapshot-says-received",
+        "gateway_proto/session.py",
+        "            sequence=self.delivered,",
+        "            sequence=self.received,",
+        MACHINE,
+    ),
+    Mutant(
+        "resume-from-delivered",
+        "gateway_proto/shard.py",
+        "session_id=session.id, sequence=session.received)",
+        "session_id=session.id, sequence=session.delivered)",
+        MACHINE,
+    ),
+    Mutant(
+        "lost-session-says-delivered",
+        "gateway_proto/lifecycle.py",
+        "SessionLost(epoch=session.epoch, sequence=session.received",
+        "SessionLost(epoch=session.epoch, sequence=session.delivered",
+        MACHINE,
+    ),
+    # -- generations and stages (F04, F05, F14) --------------------------------------------------------------------
+    Mutant(
+        "generation-not-compared",
+        "gateway_proto/shard.py",
+        "return connection if connection is not None and connection.generation == generation else None",
+        "return connection",
+        "tests/test_f_generations.py",
+    ),
+    Mutant(
+        "greeting-before-hello",
+        "gateway_proto/conversation.py",
+        "                life.upgraded(connection)\n",
+        "                life.upgraded(connection)\n                self._greet(connection)\n",
+        "tests/test_f_greeting.py",
+    ),
+    Mutant(
+        "op-7-costs-the-free-dial",
+        "gateway_proto/conversation.py",
+        "self._life.lose(ReconnectRequestedError(), free=greeted, floor=floor)",
+        "self._life.lose(ReconnectRequestedError(), floor=floor)",
+        "tests/test_f_greeting.py",
+    ),
+    Mutant(
+        "clock-steps-back",
+        "gateway_proto/shard.py",
+        "        if now > life.now:\n",
+        "        if now != life.now:\n",
+        "tests/test_every_input.py::test_a_clock_that_steps_back_stands_still",
+    ),
+    # -- hosts (F01, F03) ------------------------------------------------------------------------------------------
+    Mutant(
+        "hosts-do-not-alternate",
+        "gateway_proto/route.py",
+        "in_turn = failures >= RESUME_DIALS and (failures - RESUME_DIALS) % 2 == 0",
+        "in_turn = failures >= RESUME_DIALS",
+        "tests/test_route.py",
+    ),
+    Mutant(
+        "token-to-a-like-sounding-host",
+        "gateway_proto/url.py",
+        'parsed.host.endswith(f".{domain}")',
+        "parsed.host.endswith(domain)",
+        "tests/test_f_hosts.py",
+    ),
+    # -- how sessions end (F02, F06, F16, F17, F19, F27) -----------------------------------------------------------
+    Mutant(
+        "op-9-true-by-default",
+        "gateway_proto/conversation.py",
+        'bytes(envelope.d).strip() == b"true"',
+        'bytes(envelope.d).strip() != b"false"',
+        "tests/test_f_waiting.py",
+    ),
+    Mutant(
+        "op-9-to-identify-too-soon",
+        "gateway_proto/conversation.py",
+        "if life.stage is ConnectionStage.IDENTIFYING:\n            floor += REFUSED_IDENTIFY_WAIT",
+        "if life.stage is ConnectionStage.HANDSHAKE:\n            floor += REFUSED_IDENTIFY_WAIT",
+        "tests/test_f_waiting.py",
+    ),
+    Mutant(
+        "fatal-code-retried-with-a-session",
+        "gateway_proto/conversation.py",
+        "if code in FATAL_CLOSE_CODES:",
+        "if code in FATAL_CLOSE_CODES and life.session is None:",
+        "tests/test_f_closing.py",
+    ),
+    Mutant(
+        "4007-resumed-for-ever",
+        "gateway_proto/conversation.py",
+        "if code in SESSION_ENDING_CLOSE_CODES else None",
+        "if code == 4009 else None",
+        "tests/test_f_closing.py",
+    ),
+    Mutant(
+        "closes-with-1000",
+        "gateway_proto/close_codes.py",
+        "RESUMABLE_CLOSURE = 4000",
+        "RESUMABLE_CLOSURE = 1000",
+        MACHINE,
+    ),
+    Mutant(
+        "bricked-too-soon",
+        "gateway_proto/setbacks.py",
+        "self.resumes >= BRICKED_TRIES and now",
+        "self.resumes >= BRICKED_TRIES or now",
+        "tests/test_setbacks.py",
+    ),
+    Mutant(
+        "poison-rule-off",
+        "gateway_proto/setbacks.py",
+        "return self._faults >= POISON_TRIES",
+        "return self._faults > POISON_TRIES",
+        "tests/test_f_stream.py",
+    ),
+    Mutant(
+        "poison-counted-before-the-replay",
+        "gateway_proto/conversation.py",
+        "            replaying\n            and life.session",
+        "            life.session",
+        "tests/test_f_stream.py",
+    ),
+    # -- heartbeats (F07, F08, F10, F12, F13) ----------------------------------------------------------------------
+    Mutant(
+        "beats-drift-by-their-lateness",
+        "gateway_proto/heartbeat.py",
+        "            self._due += self.interval\n",
+        "            self._due = now + self.interval\n",
+        "tests/test_heartbeat.py",
+    ),
+    Mutant(
+        "first-beat-without-jitter",
+        "gateway_proto/heartbeat.py",
+        "self._due = now + self.interval * rng.random()",
+        "self._due = now + self.interval",
+        "tests/test_heartbeat.py",
+    ),
+    Mutant(
+        "traffic-is-no-sign-of-life",
+        "gateway_proto/heartbeat.py",
+        "(last_received <= self._listening_since and not lenient)",
+        "not lenient",
+        "tests/test_heartbeat.py",
+    ),
+    Mutant(
+        "zombie-never-found",
+        "gateway_proto/heartbeat.py",
+        "            return Beat.ZOMBIE\n",
+        "            return Beat.ACK_MISSING\n",
+        "tests/test_f_heart.py",
+    ),
+    Mutant(
+        "burst-after-a-sleep",
+        "gateway_proto/heartbeat.py",
+        "if lag > (JUMP - 1) * self.interval:",
+        "if lag > 1000 * self.interval:",
+        "tests/test_heartbeat.py",
+    ),
+    # -- what is sent (F10, F11, F36, F37) -------------------------------------------------------------------------
+    Mutant(
+        "beat-not-charged",
+        "gateway_proto/shard.py",
+        "self._write(connection, encode(Heartbeat(sequence=sequence)))",
+        "connection.ws and connection.ws.send_message(encode(Heartbeat(sequence=sequence)))",
+        "tests/test_f_budget.py",
+    ),
+    Mutant(
+        "one-payload-too-many",
+        "gateway_proto/ratelimit.py",
+        "over = len(self._log) - (self._limit - keep) + 1",
+        "over = len(self._log) - (self._limit - keep)",
+        "tests/test_ratelimit.py",
+    ),
+    Mutant(
+        "no-room-kept-for-beats",
+        "gateway_proto/ratelimit.py",
+        "free = self._window.free_at(self._beats + 2)",
+        "free = self._window.free_at()",
+        "tests/test_f_budget.py",
+    ),
+    Mutant(
+        "commands-before-the-resume",
+        "gateway_proto/shard.py",
+        "if self._life.stage is ConnectionStage.CONNECTED and connection.greeting is None:",
+        "if connection.heart is not None:",
+        "tests/test_f_budget.py",
+    ),
+    Mutant(
+        "presences-without-their-limit",
+        "gateway_proto/outbox.py",
+        "            self._presence_window.charge(now)\n",
+        "",
+        "tests/test_outbox.py",
+    ),
+    Mutant(
+        "older-presence-wins",
+        "gateway_proto/outbox.py",
+        "replaced, self._presence = self._presence, (message, data)",
+        "replaced, self._presence = self._presence, self._presence or (message, data)",
+        "tests/test_outbox.py",
+    ),
+    Mutant(
+        "commands-die-with-the-connection",
+        "gateway_proto/lifecycle.py",
+        'self.outbox.requeue("the connection was lost first")',
+        'self.outbox.clear("the connection was lost first")',
+        "tests/test_f_budget.py",
+    ),
+    Mutant(
+        "permit-dies-with-the-connection",
+        "gateway_proto/lifecycle.py",
+        "        self._return_permit(connection)\n        self.step(StageInput.LOST)",
+        "        self.step(StageInput.LOST)",
+        "tests/test_f_generations.py",
+    ),
+    # -- backoff (F23) ---------------------------------------------------------------------------------------------
+    Mutant(
+        "every-dial-is-free",
+        "gateway_proto/backoff.py",
+        "bound = 0.0 if free and not self._failures else",
+        "bound = 0.0 if free else",
+        "tests/test_backoff.py",
+    ),
+    Mutant(
+        "forgiven-at-once",
+        "gateway_proto/lifecycle.py",
+        ">= self.config.limits.stable:",
+        ">= 0.0:",
+        "tests/test_f_waiting.py",
+    ),
+    # -- the stream (F27 to F30) -----------------------------------------------------------------------------------
+    Mutant(
+        "limit-of-each-part-only",
+        "gateway_proto/compression.py",
+        "if len(self._partial) + len(data) > self._limit:",
+        "if len(data) > self._limit:",
+        "tests/test_compression.py",
+    ),
+    Mutant(
+        "eof-overtakes-messages",
+        "gateway_proto/connection.py",
+        "        self._queue([event])\n",
+        "        self.has_backlog = False\n        self._queue([event])\n",
+        "tests/test_f_stream.py",
+    ),
+    Mutant(
+        "fast-lane-into-a-fragmented-message",
+        "gateway_proto/websocket/lane.py",
+        "            if not self._open:\n                position =",
+        "            if True:\n                position =",
+        "tests/test_f_stream.py",
+    ),
+    Mutant(
+        "text-not-checked-for-utf-8",
+        "gateway_proto/websocket/lane.py",
+        "if not payload.isascii() and not _is_utf8(payload):",
+        "if not payload:",
+        "tests/test_f_stream.py",
+    ),
+)

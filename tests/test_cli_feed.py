@@ -1,0 +1,179 @@
+"""The streams that `serve` sends: paced, numbered over drops and sessions. In virtual time."""
+
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from gateway_proto import Intents, Secret, ShardConfig
+from gateway_proto.server import ServerAction, ServerConfig, Shard
+from gateway_proto.testing.stream import EventStream, Tally
+from gateway_transports.anyio import ShardRunner, open_shard
+from gateway_transports.cli.feed import TURN, Feeds, Pace
+from gateway_transports.cli.journal import Journal
+from gateway_transports.memory import MemoryNetwork, VirtualClock, virtual_time
+from gateway_transports.serve import Gateway
+from gateway_transports.tasks import background
+
+pytestmark = pytest.mark.anyio
+URL: Final = "ws://gateway:80"
+RATE: Final = 10.0
+
+
+def test_a_pace_is_by_due_times() -> None:
+    pace = Pace(10.0, 100.0)
+    assert pace.due(99.0) == 0
+    assert pace.due(100.0) == 1
+    pace.sent = 1
+    assert pace.due(100.05) == 0
+    assert pace.next_at() == pytest.approx(100.1)
+    assert pace.due(100.65) == 6  # late: what was due meanwhile, and the next is no later for it
+    pace.sent = 7
+    assert pace.next_at() == pytest.approx(100.7)
+    assert pace.due(1e6) == TURN
+    assert Pace(None, 5.0).due(5.0) == TURN
+    assert Pace(None, 5.0).next_at() == 5.0
+
+
+class World:
+    """A gateway with its feeds in virtual time, and shards on it."""
+
+    def __init__(self, clock: VirtualClock, group: anyio.abc.TaskGroup, limit: int | None) -> None:
+        self.clock = clock
+        self.network = MemoryNetwork(clock, rng=random.Random(1), latency=(0.01, 0.03))
+        self.lines: list[dict[str, Any]] = []
+        self.done: list[tuple[Shard, int]] = []
+        config = ServerConfig(url=URL, resume_url=URL, identify_period=0.0)
+        self.gateway = Gateway(config, rng=random.Random(2), clock=clock, on_action=self._on_action)
+        self.feeds = Feeds(
+            self.gateway,
+            group,
+            rate=RATE,
+            limit=limit,
+            stream=lambda shard: EventStream(random.Random(3), shard=shard, guilds=2),
+            on_done=lambda shard, number: self.done.append((shard, number)),
+        )
+        self.journal = Journal(self.lines.append, self.feeds.number)
+
+    def _on_action(self, action: ServerAction) -> None:
+        self.feeds.on_action(action)
+        self.journal.on_action(action)
+
+    @contextlib.asynccontextmanager
+    async def shard(self, tally: Tally, shard: Shard | None = None) -> AsyncIterator[ShardRunner]:
+        config = ShardConfig(token=Secret("t"), intents=Intents.none(), url=URL, shard=shard)
+        async with open_shard(
+            config,
+            dialer=self.network,
+            clock=self.clock,
+            rng=random.Random(4),
+            sink=lambda event: tally.receive(event.name, event.raw),
+        ) as runner:
+            yield runner
+
+
+@contextlib.asynccontextmanager
+async def world(limit: int | None = None) -> AsyncIterator[World]:
+    async with virtual_time() as clock, background() as group:
+        made = World(clock, group, limit)
+        group.start_soon(made.network.listen("gateway", 80).serve, made.gateway.handle)
+        yield made
+
+
+async def test_each_shard_has_a_stream_at_its_own_pace(anyio_backend: str) -> None:
+    async with world() as made:
+        tallies = Tally(), Tally()
+        async with made.shard(tallies[0], (0, 2)):
+            await made.clock.sleep(5.0)
+            async with made.shard(tallies[1], (1, 2)):
+                await made.clock.sleep(5.0)
+                numbers = made.feeds.numbers()
+        assert numbers[0, 2] == pytest.approx(10 * RATE, abs=3)
+        assert numbers[1, 2] == pytest.approx(5 * RATE, abs=3)
+        for index, tally in enumerate(tallies):
+            assert tally.counts()["sent"] == 0
+            tally.sent(numbers[index, 2], shard=index)
+            assert tally.lost <= 1  # under way
+            assert tally.never_sent == tally.duplicated == tally.out_of_order == 0
+
+
+async def test_a_stream_goes_on_while_its_shard_is_away(anyio_backend: str) -> None:
+    tally = Tally()
+    async with world(limit=100) as made, made.shard(tally):
+        await made.clock.sleep(3.0)
+        made.network.close("gateway", 80)
+        made.network.connections[0].reset()
+        await made.clock.sleep(3.0)
+        assert made.feeds.number((0, 1)) == pytest.approx(6 * RATE, abs=2)
+        async with background() as group:
+            group.start_soon(made.network.listen("gateway", 80).serve, made.gateway.handle)
+            await made.clock.sleep(60.0)
+            assert made.done == [((0, 1), 100)]
+            tally.sent(100)
+            assert tally.whole()
+            assert [line["event"] for line in made.lines] == ["identify", "close", "resume"]
+
+
+async def test_without_a_session_it_stands_still_and_the_next_one_takes_it_up(anyio_backend: str) -> None:
+    first, second = Tally(), Tally()
+    async with world() as made:
+        async with made.shard(first) as runner:
+            await made.clock.sleep(3.0)
+            await runner.close(resumable=False)
+        await made.clock.sleep(1.0)
+        number = made.feeds.number((0, 1))
+        assert number == pytest.approx(3 * RATE, abs=2)
+        await made.clock.sleep(100.0)
+        assert made.feeds.number((0, 1)) == number
+        async with made.shard(second):
+            await made.clock.sleep(1.0)
+        last = made.feeds.number((0, 1))
+        second.sent(last)
+        assert second.delivered >= 8
+        assert second.lost in (number, number + 1)
+        identifies = [line["number"] for line in made.lines if line["event"] == "identify"]
+        assert identifies == [0, number]
+
+
+async def test_after_its_end_an_identify_begins_it_anew(anyio_backend: str) -> None:
+    async with world(limit=5) as made:
+        for _ in range(2):
+            tally = Tally()
+            async with made.shard(tally):
+                await made.clock.sleep(3.0)
+            tally.sent(5)
+            assert tally.whole()
+        assert made.done == [((0, 1), 5)] * 2
+
+
+async def test_a_session_that_expires_is_sent_no_more(anyio_backend: str) -> None:
+    async with world() as made:
+        async with made.shard(Tally()):
+            await made.clock.sleep(1.0)
+        await made.clock.sleep(300.0)
+        assert made.feeds.number((0, 1)) == pytest.approx(181 * RATE, abs=20)
+        assert made.lines[-1]["event"] == "end"
+        assert made.lines[-1]["cause"] == "its lifetime without a connection is over"
+        made.journal.finish(made.feeds.numbers())
+        assert made.lines[-1]["number"] == made.feeds.number((0, 1))
+
+
+async def test_what_is_refused_over_http_is_told(anyio_backend: str) -> None:
+    async with world() as made:
+        stream = await made.network.dial("gateway", 80, tls=False)
+        await stream.send(b"GET /gateway/bot?token=x HTTP/1.1\r\nHost: h\r\n\r\n")
+        while await stream.receive():
+            pass
+        await stream.aclose()
+        [line] = made.lines
+        assert line | {"at": 0} == {
+            "at": 0,
+            "event": "refusal",
+            "connection": 1,
+            "status": 401,
+            "method": "GET",
+            "path": "/gateway/bot",
+        }

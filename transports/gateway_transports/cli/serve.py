@@ -1,0 +1,170 @@
+"""`gateway-proto serve`: the embedded gateway, for any client to try against."""
+
+import contextlib
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, TextIO
+
+import anyio
+import msgspec
+import typer
+from rich.console import Console
+
+from gateway_proto.server import ServerAction, ServerConfig, Shard
+from gateway_proto.testing.stream import EventStream
+
+from ..errors import ListenError
+from ..serve import serve as serve_gateway
+from ..tasks import background
+from .certificate import ThrowAwayAuthority
+from .feed import Feeds
+from .journal import Journal
+from .options import InputError, printable, tell
+from .signals import interruptible
+
+_REPLAY_PER_GUILD: Final = 75
+
+
+class _Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `serve` was asked for."""
+
+    host: str
+    port: int
+    tls: bool
+    config: ServerConfig
+    rate: float
+    events: int | None
+    seed: int
+    guilds: int
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The name or address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="With a throw-away certificate; its CA is put into a file.")
+    ] = False,
+    shards: Annotated[int, typer.Option(min=1, help="The count that GET /gateway/bot recommends.")] = 1,
+    max_concurrency: Annotated[int, typer.Option(min=1, help="IDENTIFYs in 5 seconds, one for each bucket.")] = 1,
+    session_limit: Annotated[int, typer.Option(min=0, help="IDENTIFYs in 24 hours.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0.001, max=1e6, help="Events a second for each shard.")] = 10.0,
+    events: Annotated[int | None, typer.Option(min=0, help="Events for each shard; without end if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the events.")] = 0,
+    guilds: Annotated[int, typer.Option(min=1, max=2500, help="Made-up guilds of each shard.")] = 40,
+    journal: Annotated[
+        Path | None, typer.Option(help="Write what clients do, as JSON lines, into this file, which is overwritten.")
+    ] = None,
+) -> None:
+    """Serve a gateway that sends each shard a stream of numbered events. Any token is right; Ctrl-C ends it.
+
+    Each payload has the shard's id as `_shard` and its number, from 1, as `_number`. The URL's `compress` is the
+    client's choice. A stream goes on while its shard is away, for a RESUME to replay.
+    """
+    options = _Options(
+        host=host,
+        port=port,
+        tls=tls,
+        config=ServerConfig(
+            shards=shards,
+            max_concurrency=max_concurrency,
+            session_limit=session_limit,
+            replay_events=max(100, min(3500, _REPLAY_PER_GUILD * guilds)),
+        ),
+        rate=rate,
+        events=events,
+        seed=seed,
+        guilds=guilds,
+    )
+    try:
+        anyio.run(interruptible, lambda: _serve(options, journal))
+    except ListenError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        tell(f"the journal cannot be written: {error.strerror or error}")
+        raise typer.Exit(1) from error
+
+
+async def _serve(options: _Options, journal_path: Path | None) -> int:
+    """Serve until cancelled."""
+    authority = ThrowAwayAuthority() if options.tls else None
+
+    def on_action(action: ServerAction) -> None:
+        feeds.on_action(action)
+        journal.on_action(action)
+
+    serving = serve_gateway(
+        options.config,
+        host=options.host,
+        port=options.port,
+        ssl_context=authority.server_context(options.host) if authority is not None else None,
+        on_action=on_action,
+    )
+    with contextlib.ExitStack() as stack:
+        async with serving as gateway, background() as group:
+            # No connection can be there before the first await.
+            journal = Journal(_writer(stack.enter_context(_open(journal_path))), lambda shard: feeds.number(shard))
+            feeds = Feeds(
+                gateway,
+                group,
+                rate=options.rate,
+                limit=options.events,
+                stream=lambda shard: _stream(options, shard),
+                on_done=journal.last,
+            )
+            stack.callback(lambda: journal.finish(feeds.numbers()))  # once all connections are closed
+            _announce(gateway.url, stack.enter_context(authority.file()) if authority is not None else None)
+            await anyio.sleep_forever()
+    return 0
+
+
+def _stream(options: _Options, shard: Shard) -> EventStream:
+    rng = random.Random(f"{options.seed}/{shard[0]}/{shard[1]}")
+    return EventStream(rng, shard=shard, guilds=options.guilds)
+
+
+@contextlib.contextmanager
+def _open(path: Path | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("w", buffering=1, encoding="utf-8")  # each line is there as soon as it is written
+    except OSError as error:
+        raise InputError(f"the journal {path} cannot be written: {error.strerror or error}") from error
+    with file:
+        yield file
+
+
+def _announce(url: str, ca_file: Path | None) -> None:
+    api = f"http{url.removeprefix('ws')}/api/v10"
+    if not sys.stdout.isatty():
+        print(json.dumps({"url": url, "api": api, "ca": None if ca_file is None else str(ca_file)}), flush=True)
+        return
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(url, style="bold green")
+    console.print(f"{api}/gateway/bot names it, too")
+    if ca_file is not None:
+        console.print(f"clients must trust the CA in {ca_file}; for OpenSSL's: export SSL_CERT_FILE={ca_file}")
+    console.print("Ctrl-C ends it")
+
+
+def _writer(file: TextIO | None) -> Callable[[dict[str, Any]], object]:
+    """Into the journal, and for whoever watches onto the terminal."""
+    is_watched = sys.stdout.isatty()
+
+    def write(line: dict[str, Any]) -> None:
+        text = json.dumps(line)
+        if file is not None:
+            file.write(text + "\n")
+        if is_watched:
+            print(_readable(line))
+
+    return write
+
+
+def _readable(line: dict[str, Any]) -> str:
+    facts = "  ".join(f"{name} {value}" for name, value in line.items() if name not in ("at", "event"))
+    return f"{line['event']:<9}{printable(facts)}"
