@@ -86,7 +86,8 @@ def seeds() -> dict[str, bytes]:
     fragments = script(0, 3, 1)
     for first, payload in ((0x01, b"\xe2\x82"), (0x89, b"ping"), (0x00, b"\xac"), (0x8A, b""), (0x80, b"end")):
         frame(fragments, first, payload)
-    intruder = frame(frame(script(0, 2), 0x01, b"a"), 0x81, b"b")
+    intruder = frame(frame(script(0, 2), 0x01, b"a"), 0x81, b"inside")
+    large = frame(frame(script(1, 7), 0x82, b"x" * 125), 0x82, b"x" * 126)
     close = frame(script(0, 1), 0x88, close_payload(4004, "no"))
     bad_text = frame(script(0, 1), 0x88, b"\x0f\xa4\xff")
     bad_code = frame(script(0, 1), 0x88, b"\x03\xed")
@@ -103,6 +104,7 @@ def seeds() -> dict[str, bytes]:
         "ordinary": ordinary,
         "fragments": fragments,
         "intruder": intruder,
+        "large": large,
         "close": close,
         "close-bad-text": bad_text,
         "close-bad-code": bad_code,

@@ -26,14 +26,13 @@ from gateway_proto.stage import TRANSITIONS, ConnectionStage
 from gateway_proto.websocket import FrameOpcode, apply_mask
 
 _STEPS = {(old, new) for (old, _), new in TRANSITIONS.items()}
-_RESERVED = {1: "heartbeat", 2: "IDENTIFY", 6: "RESUME"}
 
 
 class Watch:
     """What is remembered of one shard.
 
-    `clock` is the highest `now` that it was told; `secrets` are what must never print. With `rides` the caller is about
-    to hand in a permit, a command …, which the caller counts by `permit_given` and `commands_accepted`.
+    `clock` is the highest `now` that it was told. The caller tells `permit_given`, and counts in `accepted_commands`
+    what `send` and its kin took.
     """
 
     def __init__(self, shard: Shard, secrets: list[str]) -> None:

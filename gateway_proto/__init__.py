@@ -45,7 +45,6 @@ from .commands import (
 from .config import Limits, ShardConfig
 from .errors import (
     BoundExceededError,
-    BrickedSessionError,
     BrokenStreamError,
     BuildingUrlError,
     ClosedError,
@@ -95,7 +94,6 @@ __all__ = [
     "Activity",
     "ActivityType",
     "BoundExceededError",
-    "BrickedSessionError",
     "BrokenStreamError",
     "BuildingUrlError",
     "CloseCode",

@@ -124,7 +124,7 @@ class InvalidApiVersionError(FatalClosedError):
 class InvalidIntentsError(FatalClosedError):
     """4013: the intents in IDENTIFY are no valid bits."""
 
-    advice = "the intents hold a bit that is none"
+    advice = "take out the bits that are no gateway intents"
 
 
 class DisallowedIntentsError(FatalClosedError):
@@ -198,14 +198,6 @@ class ReconnectFailureError(GatewayError):
     def __init__(self, tries: int) -> None:
         self.tries = tries
         super().__init__(f"gave up after {tries} reconnects in a row")
-
-
-class BrickedSessionError(GatewayError):
-    """RESUME after RESUME was written and none was answered by a single dispatch."""
-
-    def __init__(self, tries: int) -> None:
-        self.tries = tries
-        super().__init__(f"{tries} RESUMEs in a row were not answered by any dispatch")
 
 
 class SnapshotMismatchError(GatewayError):

@@ -12,11 +12,10 @@ from gateway_proto import Connect, Disconnect, Dispatch, Fatal, IdentifyWanted, 
 
 def run(config: ShardConfig, context: ssl.SSLContext, on_event: Callable[[Dispatch], object]) -> None:
     """Hand over events until `on_event` returns true (the session is kept) or the shard ends (its cause is raised)."""
-    shard, now, generation = Shard(config, rng=random.SystemRandom()), time.monotonic, 0
-    sock = socket.socket()
+    shard, now, sock, generation = Shard(config, rng=random.SystemRandom()), time.monotonic, socket.socket(), 0
     sock.close()  # there is none yet: whatever is tried on it is an OSError, as on any dead one
     actions = shard.connect(now())
-    while shard.next_timeout() is not None:
+    while actions or shard.next_timeout() is not None:
         for action in actions:  # which grow meanwhile
             match action:
                 case Connect(generation=generation, host=host, port=port):

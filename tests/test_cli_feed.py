@@ -34,6 +34,8 @@ def test_a_pace_is_by_due_times() -> None:
     pace.sent = 7
     assert pace.next_at() == pytest.approx(100.7)
     assert pace.due(1e6) == TURN
+    for pace.sent in range(1, 500):
+        assert pace.due(pace.next_at()) == 1
     assert Pace(None, 5.0).due(5.0) == TURN
     assert Pace(None, 5.0).next_at() == 5.0
 

@@ -19,7 +19,7 @@ TOKEN: Final = "s3cret-t0ken"
 
 
 def config(url: str, **fields: Any) -> ShardConfig:
-    return ShardConfig(**{"token": Secret(TOKEN), "intents": Intents.none(), "url": url} | fields)
+    return ShardConfig(token=Secret(TOKEN), intents=Intents.none(), url=url, **fields)
 
 
 async def receive(runner: ShardRunner, tally: Tally, number: int) -> None:
@@ -34,8 +34,9 @@ async def test_a_stream_goes_on_over_drops_and_the_journal_says_so(anyio_backend
     tally.sent(60, shard=1)
     args = ("--rate", "1000", "--events", "60", "--shards", "4", "--journal", str(journal), "--seed", "3")
     with command("serve", *args) as served:
-        [url, api] = (served.line()[name] for name in ("url", "api"))
-        info = await discover(token=Secret(TOKEN), base=api)
+        started = served.line()
+        url = started["url"]
+        info = await discover(token=Secret(TOKEN), base=started["api"])
         assert (info.url, info.shards) == (url, 4)
         async with open_shard(config(url, shard=(1, 4), transport_compression="zstd-stream")) as runner:
             await receive(runner, tally, 10)
@@ -98,10 +99,20 @@ async def test_tls_with_a_ca_in_a_file(anyio_backend: str) -> None:
     with command("serve", "--tls", "--rate", "1000") as served:
         started = served.line()
         assert started["url"].startswith("wss://127.0.0.1:")
-        ca = Path(started["ca"])
-        dialer = AnyioDialer(ssl_context=ssl.create_default_context(cafile=ca))
+        ca = anyio.Path(started["ca"])
+        dialer = AnyioDialer(ssl_context=ssl.create_default_context(cafile=started["ca"]))
         assert (await discover(token=Secret(TOKEN), base=started["api"], dialer=dialer)).url == started["url"]
         async with open_shard(config(started["url"]), dialer=dialer) as runner:
             await receive(runner, Tally(), 3)
         assert served.end(signal.SIGTERM) == (0, "")
-        assert not ca.exists()
+        assert not await ca.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+async def test_a_journal_on_a_full_disk_ends_it_with_one_line(anyio_backend: str) -> None:
+    with command("serve", "--journal", "/dev/full") as served:
+        url = served.line()["url"]
+        over = anyio.Event()
+        async with open_shard(config(url), on_action=lambda action: over.set() if isinstance(action, Reconnect) else 0):
+            await over.wait()
+        assert served.end() == (2, "gateway-proto: the journal /dev/full cannot be written: No space left on device\n")

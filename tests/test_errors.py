@@ -13,7 +13,6 @@ from gateway_proto.close_codes import FATAL_CLOSE_CODES, CloseCode
 from gateway_proto.config import Limits
 from gateway_proto.errors import (
     BoundExceededError,
-    BrickedSessionError,
     ClosedError,
     ConnectError,
     DialTimeoutError,
@@ -73,7 +72,7 @@ def test_fatal_codes_are_fatal_errors() -> None:
         (4010, "0 <= id < total"),
         (4011, "must use more shards"),
         (4012, "set api_version"),
-        (4013, "the intents hold a bit that is none"),
+        (4013, "take out the bits that are no gateway intents"),
         (4014, "switch the privileged intents on in the developer portal, or leave them out"),
     ],
 )
@@ -127,7 +126,6 @@ MAKERS: list[Callable[[], GatewayError]] = [
     lambda: InvalidSessionError(True),
     lambda: InvalidSessionError(False),
     lambda: ReconnectFailureError(3),
-    lambda: BrickedSessionError(3),
     lambda: MessageTooLargeError(4096),
     lambda: InflatedTooLargeError(4096),
     lambda: InflatedTooLargeError(4097),

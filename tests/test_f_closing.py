@@ -43,7 +43,7 @@ FATAL: dict[int, tuple[type[GatewayError], str]] = {
     4010: (InvalidShardDataError, "0 <= id < total"),
     4011: (OverloadedShardError, "must use more shards"),
     4012: (InvalidApiVersionError, "set api_version"),
-    4013: (InvalidIntentsError, "intents hold a bit that is none"),
+    4013: (InvalidIntentsError, "take out the bits that are no gateway intents"),
     4014: (DisallowedIntentsError, "developer portal"),
 }
 WHERE: dict[str, Callable[[Peer], Peer]] = {

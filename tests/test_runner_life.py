@@ -21,13 +21,13 @@ from gateway_proto import (
     OnlineStatus,
     Opcode,
     RawCommand,
-    RequestGuildMembers,
+    RequestSoundboardSounds,
     Secret,
     ShardAction,
     StageChanged,
 )
 from gateway_proto import Reconnect as Reconnected
-from gateway_proto.server import Close, ConnectionClosed, Identified, Received, Refuse
+from gateway_proto.server import Close, ConnectionClosed, Identified, OnConnection, Planned, Received, Refuse
 from gateway_transports import StreamError
 from gateway_transports.anyio import IdentifyGate, LocalGate, ShardRunner
 from gateway_transports.gate import SPACING
@@ -280,6 +280,13 @@ async def test_a_sink_that_fails_ends_the_shard_before_the_event_it_failed_at() 
         assert taken == [1, 2, 3, 4, 5, 6, 0, *range(7, 21)]
 
 
+async def test_a_shard_with_a_sink_that_ends_cancels_its_block() -> None:
+    async with world() as w:
+        with pytest.raises(InvalidAuthenticationError):
+            async with w.open_shard(sink=lambda event: None, config={"token": Secret("wrong")}):
+                await anyio.sleep_forever()
+
+
 async def test_an_observer_sees_every_action_in_order() -> None:
     async with world() as w, w.open_shard() as runner:
         await anext(runner)
@@ -314,15 +321,18 @@ async def test_a_sink_may_speak_while_it_listens() -> None:
         runners: list[ShardRunner] = []
 
         def sink(event: Dispatch) -> None:
-            runners[0].send(RequestGuildMembers(guild_id=event.sequence))
+            if event.name in ("READY", "NUMBERED", "RESUMED"):
+                runners[0].send(RequestSoundboardSounds(guild_ids=(event.sequence,)))
             if event.name == "NUMBERED":
                 runners[0].reconnect()
 
         async with w.open_shard(sink=sink) as runner:
             runners.append(runner)
-            await w.until(lambda: len(received(w, Opcode.REQUEST_GUILD_MEMBERS)) == 1)
+            await w.until(lambda: len(received(w, Opcode.REQUEST_SOUNDBOARD_SOUNDS)) == 1)
             w.send(1)
-            await w.until(lambda: len(received(w, Opcode.REQUEST_GUILD_MEMBERS)) >= 2)
+            # What was sent in one breath with the reconnect waits for the session, like any other command.
+            await w.until(lambda: len(received(w, Opcode.REQUEST_SOUNDBOARD_SOUNDS)) == 3)
+            assert runner.snapshot().resumes_won == 1
             assert runner.stage is ConnectionStage.CONNECTED
 
 
@@ -360,8 +370,9 @@ async def test_resume_and_reconnect_keep_the_session_and_reset_does_not() -> Non
 
 
 async def test_a_refused_upgrade_is_tried_again() -> None:
-    async with world() as w, w.open_shard() as runner:
-        await w.until(lambda: w.gateway.server.connections)
-        w.gateway.inject(1, Refuse(status=503))
+    plan = (Planned(when=OnConnection(number=1), fault=Refuse(status=503, retry_after=30)),)
+    async with world(plan=plan) as w, w.open_shard() as runner:
         await anext(runner)
-        assert len(w.of(Reconnected)) == 1
+        assert w.clock.now() >= 30.0
+        [lost] = w.of(Reconnected)
+        assert "503" in str(lost.cause)

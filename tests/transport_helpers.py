@@ -150,9 +150,16 @@ class World:
         """What was told so far of this type, by either side."""
         return [action for action in (*self.actions, *self.told) if isinstance(action, kind)]
 
+    async def end(self) -> None:
+        """Fail a test that waits for what never comes; its heartbeats would let time flow for ever."""
+        await self.clock.sleep(86400.0)
+        raise AssertionError("a day has passed in vain")
+
     async def until(self, holds: Callable[[], object]) -> None:
-        """Let virtual time pass, in steps of 0.1 s, until it holds."""
+        """Let virtual time pass, in steps of 0.1 s, until it holds; a quarter of an hour at most."""
+        limit = self.clock.now() + 900.0
         while not holds():
+            assert self.clock.now() < limit, "it never holds"
             await self.clock.sleep(0.1)
 
 
@@ -180,4 +187,5 @@ async def world(
         made = World(clock, network, ServerConfig(**{"token": TOKEN, "url": URL, "resume_url": URL, **config}))
         async with background() as group:
             group.start_soon(network.listen("gateway.test", 80).serve, made.gateway.handle)
+            group.start_soon(made.end)
             yield made

@@ -71,7 +71,7 @@ class Workshop:
         self._size = size
         self._copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(size):
-            self._copies.put(_copy(tree, folder / str(number)))
+            self._copies.put(make_copy(tree, folder / str(number)))
 
     def check_green(self, tests: Sequence[str]) -> None:
         """Run these tests in the unmutated tree.
@@ -103,7 +103,7 @@ class Workshop:
             original = path.read_text()
             path.write_text(mutated(copy, mutant))
             try:
-                code, output = _pytest(copy, [mutant.test])
+                code, output = run_pytest(copy, [mutant.test])
             finally:
                 path.write_text(original)
         finally:
@@ -115,12 +115,13 @@ class Workshop:
     def _run(self, tests: Sequence[str]) -> tuple[int | None, str]:
         copy = self._copies.get()
         try:
-            return _pytest(copy, tests)
+            return run_pytest(copy, tests)
         finally:
             self._copies.put(copy)
 
 
-def _copy(tree: Path, to: Path) -> Path:
+def make_copy(tree: Path, to: Path) -> Path:
+    """Copy what is needed of a tree to a new folder."""
     to.mkdir(parents=True)
     for part in PARTS:
         source = tree / part
@@ -131,9 +132,20 @@ def _copy(tree: Path, to: Path) -> Path:
     return to
 
 
-def _pytest(copy: Path, tests: Sequence[str]) -> tuple[int | None, str]:
-    """The exit code, None after `PATIENCE`, and what was printed."""
-    command = [sys.executable, "-m", "pytest", "-n0", "-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.inside"]
+def run_pytest(copy: Path, tests: Sequence[str]) -> tuple[int | None, str]:
+    """Run these tests of a copy. Returns the exit code (None after `PATIENCE`) and what was printed."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n0",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.mutants.inside",
+    ]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(copy), str(copy / "transports"))),

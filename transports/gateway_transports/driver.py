@@ -17,16 +17,22 @@ from .errors import StreamError
 LINGER: Final = 2.0
 """Seconds for what a peer still has to say once writing to it fails, or for its orderly end (F26)."""
 
+BUSY_RETRY: Final = 0.25
+"""Seconds between two looks at a machine whose output waits for a peer that does not read."""
+
 
 class Ticker:
     """Calls `handle_timeout` whenever a machine's `next_timeout` has come.
 
     Call `rearm` after each input, command and drain: it wakes the task only if what is due next comes earlier than
     what it waits for. Waking too early does no harm, so nothing is re-armed when activity puts a timer off.
+
+    Args:
+        handle_timeout: lets the machine do what is due and acts on it; says whether there was anything.
     """
 
     def __init__(
-        self, clock: Clock, next_timeout: Callable[[], float | None], handle_timeout: Callable[[], object]
+        self, clock: Clock, next_timeout: Callable[[], float | None], handle_timeout: Callable[[], bool]
     ) -> None:
         self._clock = clock
         self._next_timeout = next_timeout
@@ -49,11 +55,15 @@ class Ticker:
     async def run(self) -> None:
         while not self._stopped:
             due = self._next_timeout()
-            if due is not None and due <= self._clock.now():
-                self._handle_timeout()
+            if due is not None and due <= (now := self._clock.now()):
+                did_something = self._handle_timeout()
                 # Work may be left over for many turns (F29); reading and writing have theirs in between.
                 await anyio.lowlevel.checkpoint()
-                continue
+                due = self._next_timeout()
+                if did_something or due is None or due > now:
+                    continue
+                # What is due is output, and the writer is not done with the last. Behind it other timers may hide.
+                due = now + BUSY_RETRY
             self._planned = float("inf") if due is None else due
             self._wake = anyio.Event()
             await self._clock.wait(self._wake, due)

@@ -136,8 +136,10 @@ class _Socket:
     def _on_eof(self) -> None:
         self._after(self._connection.receive_eof(self._clock.now()))
 
-    def _on_timeout(self) -> None:
-        self._after(self._connection.handle_timeout(self._clock.now()))
+    def _on_timeout(self) -> bool:
+        actions = self._connection.handle_timeout(self._clock.now())
+        self._after(actions)
+        return bool(actions)
 
     def _after(self, actions: list[ServerAction]) -> None:
         self._act(actions)

@@ -5,7 +5,7 @@ from collections import deque
 import anyio
 import msgspec
 
-from gateway_proto import Dispatch
+from gateway_proto import Dispatch, InvalidConfigError
 
 
 class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +14,9 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     At `events` or `bytes` (of JSON) the socket is not read any more, until half of it is taken; Discord buffers, then.
     One chunk of the socket can hold many events, so that the queue may overshoot. At `hard_events` or `hard_bytes`,
     or when the socket was not read for `pause` seconds, the shard detaches; its session can be resumed.
+
+    Raises:
+        InvalidConfigError: a hard bound lies below its soft one, or nothing fits at all.
     """
 
     events: int = 1000
@@ -23,6 +26,10 @@ class QueueLimits(msgspec.Struct, frozen=True, kw_only=True):
     hard_bytes: int = 64 * 2**20
     pause: float | None = None
     """None: two heartbeat intervals."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.events <= self.hard_events and 1 <= self.bytes <= self.hard_bytes):
+            raise InvalidConfigError("queue limits must be at least 1, and the hard ones no less than the others")
 
 
 class EventQueue:

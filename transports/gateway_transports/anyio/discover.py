@@ -31,11 +31,12 @@ async def discover(
     outcome: list[DiscoveryAction] = []
     async with background() as group:
 
-        def act(actions: list[DiscoveryAction]) -> None:
+        def act(actions: list[DiscoveryAction]) -> bool:
             outcome.extend(actions)
             ticker.rearm()
             if outcome:
                 group.cancel_scope.cancel()
+            return bool(actions)
 
         ticker = Ticker(clock, machine.next_timeout, lambda: act(machine.handle_timeout(clock.now())))
         act(machine.connect(clock.now()))

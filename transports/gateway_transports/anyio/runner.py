@@ -81,14 +81,15 @@ async def open_shard(
         rng: WebSocket masks, jitter. None: the system's randomness.
         sink: called with each event, synchronously, in place of the queue and the iterator (a wake of a task costs
             some 20 µs). Once it returns, the event counts as delivered. It must not block; what it raises ends the
-            shard, resumably, and comes out of `wait` and of the block.
+            shard, resumably. Whatever ends the shard comes out of `wait` then, or cancels the block and comes out of
+            that.
         on_action: called with each action, events included, before it is acted upon: for logs and metrics. What it
             raises ends the shard likewise.
         manual_acknowledge: events count as delivered only once `acknowledge` says so; not when the next one is taken.
 
     Raises:
         InvalidConfigError: the config's IDENTIFY cannot be sent.
-        GatewayError: the shard has ended by itself, and neither the iterator nor `wait` was there to say so.
+        GatewayError: the shard has ended by itself, and neither the iteration nor `wait` was there to say so.
     """
     clock = clock or SystemClock()
     shard = Shard(config, rng=rng or random.SystemRandom(), session=session)
@@ -177,6 +178,7 @@ class ShardRunner:
         self._patience = 0.0
         self._error: Exception | None = None
         self._error_told = False
+        self._waiting = 0
         self._ended = anyio.Event()
         self._idle = anyio.Event()
         self._idle.set()
@@ -214,7 +216,11 @@ class ShardRunner:
 
     async def wait(self) -> None:
         """Until the shard has ended. Raises what ended it, as the iteration does."""
-        await self._ended.wait()
+        self._waiting += 1
+        try:
+            await self._ended.wait()
+        finally:
+            self._waiting -= 1
         self._raise_error()
 
     # -- commands ----------------------------------------------------------------------------------------------
@@ -361,6 +367,8 @@ class ShardRunner:
         self._ticker.stop()
         self._do(self._shard.close(self._clock.now(), resumable=resumable))
         self._queue.stir()
+        if self._error is not None and self._has_sink and not self._waiting:
+            self._group.cancel_scope.cancel()  # nobody iterates: the block would never hear of it
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -435,12 +443,14 @@ class ShardRunner:
         over = self._full_since + self._patience
         return over if due is None else min(due, over)
 
-    def _on_timeout(self) -> None:
+    def _on_timeout(self) -> bool:
         now = self._clock.now()
         if self._full_since is not None and now >= self._full_since + self._patience:
             self._fail(SlowConsumerError(f"no room was made in the queue of events for {self._patience:g} s"))
-        else:
-            self._do(self._shard.handle_timeout(now))
+            return True
+        actions = self._shard.handle_timeout(now)
+        self._do(actions)
+        return bool(actions)
 
     def _judge_queue(self) -> None:
         """The queue is full, or was and has no room yet."""

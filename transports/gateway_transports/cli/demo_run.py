@@ -213,19 +213,18 @@ class Demo:
         """Send the next event, and drop the connection behind it if that is due. False: nothing goes on any more."""
         if not await self._until(lambda: self.number - self.arrived < IN_FLIGHT):
             return False
-        session = self._session
-        assert session is not None
-        feed.sessions = [session]
+        assert self._session is not None
+        feed.sessions = [self._session]
         fault = self._faults.get(self.number + 1)
         if fault is not None:
-            gateway.inject(session, fault)
+            gateway.inject(self._session, fault)
         self.number = feed.send()
         self.tally.sent(self.number)
         if self.number in self._drops:
             if not await self._until(lambda: self._is_connected):
                 return False
             self.outages.append(Outage(at=self.elapsed, number=self.number))
-            gateway.inject(session, Drop())
+            gateway.inject(self._session, Drop())
         return True
 
     @property

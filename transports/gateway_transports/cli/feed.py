@@ -41,7 +41,10 @@ class Pace:
         """How many are to be sent now, `TURN` at most."""
         if self._rate is None:
             return TURN
-        return max(0, min(TURN, int((now - self._start) * self._rate) + 1 - self.sent))
+        if now < self.next_at():
+            return 0
+        # One at least: rounding must not make the instant that `next_at` named too early.
+        return min(TURN, max(1, int((now - self._start) * self._rate) + 1 - self.sent))
 
     def next_at(self) -> float:
         """When the next one is due."""

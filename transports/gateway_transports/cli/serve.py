@@ -4,7 +4,7 @@ import contextlib
 import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
@@ -22,7 +22,7 @@ from ..tasks import background
 from .certificate import ThrowAwayAuthority
 from .feed import Feeds
 from .journal import Journal
-from .options import InputError, printable, tell
+from .options import InputError, printable
 from .signals import interruptible
 
 _REPLAY_PER_GUILD: Final = 75
@@ -82,9 +82,6 @@ def serve(
         anyio.run(interruptible, lambda: _serve(options, journal))
     except ListenError as error:
         raise InputError(str(error)) from error
-    except OSError as error:
-        tell(f"the journal cannot be written: {error.strerror or error}")
-        raise typer.Exit(1) from error
 
 
 async def _serve(options: _Options, journal_path: Path | None) -> int:
@@ -105,7 +102,10 @@ async def _serve(options: _Options, journal_path: Path | None) -> int:
     with contextlib.ExitStack() as stack:
         async with serving as gateway, background() as group:
             # No connection can be there before the first await.
-            journal = Journal(_writer(stack.enter_context(_open(journal_path))), lambda shard: feeds.number(shard))
+            file = _JournalFile(journal_path) if journal_path is not None else None
+            if file is not None:
+                stack.callback(file.close)
+            journal = Journal(_writer(file), lambda shard: feeds.number(shard))
             feeds = Feeds(
                 gateway,
                 group,
@@ -125,19 +125,6 @@ def _stream(options: _Options, shard: Shard) -> EventStream:
     return EventStream(rng, shard=shard, guilds=options.guilds)
 
 
-@contextlib.contextmanager
-def _open(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        file = path.open("w", buffering=1, encoding="utf-8")  # each line is there as soon as it is written
-    except OSError as error:
-        raise InputError(f"the journal {path} cannot be written: {error.strerror or error}") from error
-    with file:
-        yield file
-
-
 def _announce(url: str, ca_file: Path | None) -> None:
     api = f"http{url.removeprefix('ws')}/api/v10"
     if not sys.stdout.isatty():
@@ -151,14 +138,44 @@ def _announce(url: str, ca_file: Path | None) -> None:
     console.print("Ctrl-C ends it")
 
 
-def _writer(file: TextIO | None) -> Callable[[dict[str, Any]], object]:
+class _JournalFile:
+    """Each line is on its way as soon as it is written. Raises InputError, once, if it cannot be."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+        try:
+            self._file = path.open("w", buffering=1, encoding="utf-8")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, line: str) -> None:
+        if self._file is None:
+            return  # that it cannot be written is said already
+        try:
+            self._file.write(line + "\n")
+        except OSError as error:
+            self.close()
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def _failed(self, error: OSError) -> InputError:
+        return InputError(f"the journal {self._path} cannot be written: {error.strerror or error}")
+
+
+def _writer(file: _JournalFile | None) -> Callable[[dict[str, Any]], object]:
     """Into the journal, and for whoever watches onto the terminal."""
     is_watched = sys.stdout.isatty()
 
     def write(line: dict[str, Any]) -> None:
         text = json.dumps(line)
         if file is not None:
-            file.write(text + "\n")
+            file.write(text)
         if is_watched:
             print(_readable(line))
 
