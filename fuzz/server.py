@@ -23,6 +23,7 @@ from typing import Self
 
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
+    AskReconnect,
     AtSequence,
     Chunk,
     Close,
@@ -40,7 +41,6 @@ from gateway_proto.server import (
     OnConnection,
     Planned,
     Received,
-    Reconnect,
     Refuse,
     Release,
     Repeat,
@@ -77,7 +77,7 @@ FAULTS: tuple[Callable[[Source], Fault], ...] = (
     lambda source: Stall(None if source.byte() & 1 else 1.0 + source.byte()),
     lambda source: Release(),
     lambda source: Close(1000 + source.number() % 4000, source.blob()),
-    lambda source: Reconnect(),
+    lambda source: AskReconnect(),
     lambda source: InvalidSession(bool(source.byte() & 1)),
     lambda source: RequestHeartbeat(),
     lambda source: LoseAcks(source.pick((None, 1))),

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from gateway_proto import Intents, Secret, ShardConfig
-from gateway_proto.server import ServerAction, ServerConfig, Shard
+from gateway_proto.server import ServerAction, ServerConfig, ShardInfo
 from gateway_proto.testing.stream import EventStream, Tally
 from gateway_transports.anyio import ShardRunner, open_shard
 from gateway_transports.cli.feed import TURN, Feeds, Pace
@@ -47,7 +47,7 @@ class World:
         self.clock = clock
         self.network = MemoryNetwork(clock, rng=random.Random(1), latency=(0.01, 0.03))
         self.lines: list[dict[str, Any]] = []
-        self.done: list[tuple[Shard, int]] = []
+        self.done: list[tuple[ShardInfo, int]] = []
         config = ServerConfig(url=URL, resume_url=URL, identify_period=0.0)
         self.gateway = Gateway(config, rng=random.Random(2), clock=clock, on_action=self._on_action)
         self.feeds = Feeds(
@@ -65,7 +65,7 @@ class World:
         self.journal.on_action(action)
 
     @contextlib.asynccontextmanager
-    async def shard(self, tally: Tally, shard: Shard | None = None) -> AsyncIterator[ShardRunner]:
+    async def shard(self, tally: Tally, shard: ShardInfo | None = None) -> AsyncIterator[ShardRunner]:
         config = ShardConfig(token=Secret("t"), intents=Intents.none(), url=URL, shard=shard)
         async with open_shard(
             config,

@@ -21,6 +21,7 @@ from gateway_proto import (
     ShardAction,
 )
 from gateway_proto.server import (
+    AskReconnect,
     Close,
     Corrupt,
     Drop,
@@ -34,7 +35,6 @@ from gateway_proto.server import (
     ServerConfig,
     Stall,
 )
-from gateway_proto.server import Reconnect as AskReconnect
 from gateway_proto.testing.link import Link
 
 from .packing import MODES, Mode, config_of

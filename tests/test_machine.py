@@ -33,6 +33,7 @@ from gateway_proto import (
 )
 from gateway_proto.ratelimit import SEND_LIMIT, SEND_PERIOD
 from gateway_proto.server import (
+    AskReconnect,
     Chunk,
     Close,
     Corrupt,
@@ -55,9 +56,6 @@ from gateway_proto.server import (
     ServerConnection,
     SplitMessages,
     Stall,
-)
-from gateway_proto.server import (
-    Reconnect as AskReconnect,
 )
 from gateway_proto.stage import TRANSITIONS
 from gateway_proto.testing.link import Link

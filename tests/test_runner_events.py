@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from gateway_proto import ConnectionStage, DiscardCause, LocalProtocolError, Session, SessionLost
-from gateway_proto.server import ConnectionClosed, Drop, Identified, Reconnect, SessionEnded, SessionResumed
+from gateway_proto.server import AskReconnect, ConnectionClosed, Drop, Identified, SessionEnded, SessionResumed
 
 from .transport_helpers import World, number, take, world
 
@@ -45,7 +45,7 @@ async def test_nothing_is_lost_over_resets_op_7_and_any_chunking(seed: int) -> N
                     for stream in w.network.connections:
                         stream.reset()
                 else:
-                    w.inject(Reconnect())
+                    w.inject(AskReconnect())
             got = await take(runner, w.sent)
             assert got == list(range(1, w.sent + 1))
             assert len(w.of(Identified)) == 1

@@ -1,5 +1,6 @@
 """A runner's other sides: the identify gate, a synchronous sink, observers, commands, and how it ends by itself."""
 
+import gc
 import itertools
 
 import anyio
@@ -14,6 +15,7 @@ from gateway_proto import (
     ConnectionStage,
     DisallowedIntentsError,
     Dispatch,
+    HeartbeatSent,
     IdentifyPermit,
     IdentifyWanted,
     InvalidAuthenticationError,
@@ -27,9 +29,21 @@ from gateway_proto import (
     StageChanged,
 )
 from gateway_proto import Reconnect as Reconnected
-from gateway_proto.server import Close, ConnectionClosed, Identified, OnConnection, Planned, Received, Refuse
+from gateway_proto.connection import Connection
+from gateway_proto.server import (
+    Close,
+    ConnectionClosed,
+    Identified,
+    OnConnection,
+    Planned,
+    Received,
+    Refuse,
+    ServerConnection,
+    Stall,
+)
 from gateway_transports import StreamError
 from gateway_transports.anyio import IdentifyGate, LocalGate, ShardRunner
+from gateway_transports.driver import Link
 from gateway_transports.gate import SPACING
 from gateway_transports.memory import MemoryStream, VirtualClock
 
@@ -100,6 +114,33 @@ async def test_a_failed_dial_is_a_reconnect_with_its_cause() -> None:
             "an old one",
             "TimeoutError",
         ]
+
+
+class LateDialer:
+    """Connects though it was cancelled long ago."""
+
+    def __init__(self, w: World) -> None:
+        self.world = w
+        self.dials = 0
+
+    async def dial(self, host: str, port: int, *, tls: bool) -> MemoryStream:
+        self.dials += 1
+        made = []
+        with anyio.CancelScope(shield=True):
+            if self.dials == 1:
+                await self.world.clock.sleep(60.0)
+            made.append(await self.world.network.dial(host, port, tls=tls))
+        return made[0]
+
+
+@pytest.mark.failure("F14")
+async def test_a_dial_that_succeeds_too_late_is_closed_and_not_used() -> None:
+    async with world() as w, w.open_shard(dialer=LateDialer(w)) as runner:
+        await anext(runner)
+        assert runner.snapshot().generation == 2
+        await w.clock.sleep(100.0)
+        assert len(w.network.connections) == 1
+        assert len(w.of(Identified)) == 1
 
 
 class BuggyDialer:
@@ -219,6 +260,21 @@ async def test_a_permit_is_waited_for_without_limit_and_dies_with_its_connection
         gate.go.set()
         await anext(runner)
         assert gate.ended == ["used"]
+
+
+@pytest.mark.failure("F20")
+async def test_a_permit_that_cannot_be_used_is_handed_back() -> None:
+    gate = SlowGate()
+    async with world() as w:
+        async with w.open_shard(identify_gate=gate):
+            await w.until(lambda: gate.asked)
+            w.network.window = 1
+            w.gateway.inject(1, Stall())
+            await w.until(lambda: w.of(HeartbeatSent))  # its write does not end
+            gate.go.set()
+            await w.clock.sleep(1.0)
+        assert gate.ended == ["returned"]
+        assert not received(w, Opcode.IDENTIFY)
 
 
 class ClosedGate(SlowGate):
@@ -355,6 +411,29 @@ async def test_every_command_reaches_the_server() -> None:
         assert runner.latency is None or runner.latency >= 0
         with pytest.raises(LocalProtocolError):
             runner.send(RawCommand(text=b'{"op":2,"d":{}}'))
+
+
+def alive() -> dict[str, int]:
+    """How many things there are of those that are made anew for each connection."""
+    gc.collect()
+    things = gc.get_objects()
+    kinds = (Connection, ServerConnection, MemoryStream, Link)
+    return {kind.__name__: sum(isinstance(thing, kind) for thing in things) for kind in kinds}
+
+
+@pytest.mark.failure("F34")
+async def test_reconnects_leave_nothing_behind() -> None:
+    async with world(session_lifetime=1e9) as w, w.open_shard(on_action=None) as runner:
+        await anext(runner)
+        counts = []
+        for turn in range(120):
+            runner.reconnect()
+            await anext(runner)
+            if turn in (20, 119):
+                await w.clock.sleep(3.0)  # the grace of the last farewell
+                counts.append(alive())
+        assert counts[0] == counts[1]
+        assert runner.snapshot().reconnects == 120
 
 
 async def test_resume_and_reconnect_keep_the_session_and_reset_does_not() -> None:

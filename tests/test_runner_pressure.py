@@ -19,7 +19,7 @@ from gateway_proto import (
     StageChanged,
 )
 from gateway_proto import Reconnect as Reconnected
-from gateway_proto.server import ConnectionClosed, Identified, Received, SessionResumed, Stall
+from gateway_proto.server import ConnectionClosed, Identified, Received, ServerLimits, SessionResumed, Stall
 from gateway_transports import SlowConsumerError
 from gateway_transports.anyio import QueueLimits
 from gateway_transports.memory import MemoryStream
@@ -119,6 +119,21 @@ async def test_a_reconnect_goes_through_though_the_queue_is_full() -> None:
         await w.clock.sleep(100.0)
         assert await take(runner, 80) == list(range(1, 81))
         assert runner.snapshot().duplicates == 0
+
+
+async def test_a_server_drops_a_client_that_does_not_read_and_keeps_its_session() -> None:
+    limits = ServerLimits(max_unsent=200_000)
+    async with (
+        world(limits=limits, chunk=2000, replay_events=5000, heartbeat_tolerance=1e6) as w,
+        w.open_shard(queue_limits=QueueLimits(events=10, pause=1e9)) as runner,
+    ):
+        await anext(runner)
+        for _ in range(50):
+            w.send(10, pad=1000)
+            await w.clock.sleep(1.0)
+        assert [closed.reason for closed in w.of(ConnectionClosed)] == ["the client does not read"]
+        assert await take(runner, 500) == list(range(1, 501))
+        assert len(w.of(Identified)) == 1
 
 
 async def test_an_error_that_nobody_was_told_comes_out_of_the_block() -> None:

@@ -9,6 +9,7 @@ from gateway_proto.compression import FLUSH_SUFFIX
 from gateway_proto.errors import InvalidConfigError
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
+    AskReconnect,
     AtSequence,
     Chunk,
     Close,
@@ -27,7 +28,6 @@ from gateway_proto.server import (
     OnConnection,
     Planned,
     Received,
-    Reconnect,
     Refuse,
     Release,
     Repeat,
@@ -167,7 +167,7 @@ def test_a_close_with_a_reason_that_is_no_utf8() -> None:
 def test_op_7_then_the_connection_goes_on() -> None:
     rig = Rig()
     client = rig.ready()
-    rig.inject(client, Reconnect())
+    rig.inject(client, AskReconnect())
     rig.dispatch(client.session_id, d="behind")
     assert client.received[-2] == {"t": None, "s": None, "op": 7, "d": None}
     assert client.bodies() == ["behind"]
@@ -176,7 +176,7 @@ def test_op_7_then_the_connection_goes_on() -> None:
 
 
 @pytest.mark.failure("F05")
-@pytest.mark.parametrize(("fault", "op"), [(Reconnect(), 7), (InvalidSession(True), 9), (InvalidSession(False), 9)])
+@pytest.mark.parametrize(("fault", "op"), [(AskReconnect(), 7), (InvalidSession(True), 9), (InvalidSession(False), 9)])
 @pytest.mark.parametrize("hello", [True, False])
 def test_op_7_and_op_9_can_be_the_first_frame(fault: Fault, op: int, hello: bool) -> None:
     plan = [Planned(when=OnConnection(1), fault=fault)]
@@ -424,7 +424,7 @@ def test_a_plan_strikes_at_its_sequences() -> None:
         (AtSequence(4), Withhold()),
         (AtSequence(6), Drop(flush=True)),
         (AtSequence(3, session=2), Withhold()),
-        (AtSequence(2, session=2), Reconnect()),
+        (AtSequence(2, session=2), AskReconnect()),
     ]
     rig = Rig(ServerConfig(identify_period=0.0, plan=tuple(Planned(when=when, fault=fault) for when, fault in plan)))
     first, second = rig.ready(), rig.ready()
@@ -454,7 +454,7 @@ def test_what_is_gone_suffers_nothing() -> None:
     session_id = client.session_id
     client.close(4000)
     for target in (1, 99, session_id, Secret("unknown")):
-        assert rig.server.inject(target, Reconnect(), 0.0) == []
+        assert rig.server.inject(target, AskReconnect(), 0.0) == []
     closing = rig.client()
     closing.say(99, None)
     assert rig.server.inject(2, Drop(), 0.0) == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
+    AskReconnect,
     AtSequence,
     Chunk,
     Close,
@@ -31,7 +32,6 @@ from gateway_proto.server import (
     OnConnection,
     Planned,
     Received,
-    Reconnect,
     Refuse,
     Release,
     Repeat,
@@ -119,7 +119,7 @@ OPENINGS = st.sampled_from(
 FAULTS: st.SearchStrategy[Fault] = st.one_of(
     st.builds(Stall, st.floats(0.0, 5.0)),
     st.builds(Close, st.integers(1000, 4999), st.binary(max_size=130)),
-    st.just(Reconnect()),
+    st.just(AskReconnect()),
     st.builds(InvalidSession, st.booleans()),
     st.just(RequestHeartbeat()),
     st.builds(LoseAcks, st.none() | st.integers(0, 3)),
@@ -240,7 +240,7 @@ def test_any_bytes_in_any_chunking_give_the_same_actions_and_bytes() -> None:
 EACH_FAULT: list[Fault] = [
     Stall(3.0),
     Close(4000, b"\xff"),
-    Reconnect(),
+    AskReconnect(),
     InvalidSession(True),
     InvalidSession(False),
     RequestHeartbeat(),
@@ -334,7 +334,7 @@ STEPS = st.one_of(
     st.tuples(st.just("dispatch"), st.integers(1, 5)),
     st.tuples(st.just("unread"), st.integers(1, 5)),
     st.tuples(st.just("gone"), st.integers(0, 3)),
-    st.sampled_from([("fault", fault) for fault in (Drop(), Drop(flush=True), Stall(), Close(4000), Reconnect())]),
+    st.sampled_from([("fault", fault) for fault in (Drop(), Drop(flush=True), Stall(), Close(4000), AskReconnect())]),
     st.sampled_from([("fault", fault) for fault in (InvalidSession(True), LoseAcks(), Fragment(3), Chunk(5))]),
     st.tuples(st.just("resume"), st.just(0)),
     st.tuples(st.just("advance"), st.integers(1, 40)),

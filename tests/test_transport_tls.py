@@ -212,6 +212,17 @@ async def test_a_reset_during_the_handshake_is_a_tls_error() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_peer_that_does_not_stay_for_the_alert_changes_nothing() -> None:
+    async with virtual_time() as clock:
+        client, server = memory(clock)
+        await client.send(b"no TLS at all")
+        await clock.sleep(1.0)
+        await client.aclose()
+        with pytest.raises(TlsError, match="the TLS handshake failed"):
+            await wrap_server(server, server_context())
+
+
+@pytest.mark.anyio
 async def test_damage_is_a_stream_error() -> None:
     async with virtual_time() as clock:
         client, server = memory(clock)

@@ -49,13 +49,14 @@ from .actions import (
     SessionEnded,
     SessionRefused,
     SessionResumed,
-    Shard,
+    ShardInfo,
     Upgraded,
     Wake,
 )
 from .config import ServerConfig, ServerLimits
 from .connection import ServerConnection
 from .faults import (
+    AskReconnect,
     AtSequence,
     Chunk,
     Close,
@@ -71,7 +72,6 @@ from .faults import (
     NoHello,
     OnConnection,
     Planned,
-    Reconnect,
     Refuse,
     Release,
     Repeat,
@@ -87,6 +87,7 @@ from .server import Server
 from .session import ServerSession
 
 __all__ = [
+    "AskReconnect",
     "AtSequence",
     "Chunk",
     "Close",
@@ -108,7 +109,6 @@ __all__ = [
     "OnConnection",
     "Planned",
     "Received",
-    "Reconnect",
     "Refuse",
     "Release",
     "Repeat",
@@ -124,7 +124,7 @@ __all__ = [
     "SessionEnded",
     "SessionRefused",
     "SessionResumed",
-    "Shard",
+    "ShardInfo",
     "SplitMessages",
     "Stall",
     "StartLimitStatus",

@@ -12,7 +12,7 @@ import msgspec
 from ..secret import Secret
 from .faults import Fault
 
-Shard: TypeAlias = tuple[int, int]
+ShardInfo: TypeAlias = tuple[int, int]
 """(id, total)."""
 
 
@@ -73,7 +73,7 @@ class Identified(_Action, frozen=True):
     connection_id: int
     session_id: Secret
     number: int
-    shard: Shard | None
+    shard: ShardInfo | None
     intents: int
     presence: dict[str, Any] | None
     properties: dict[str, Any]
@@ -87,7 +87,7 @@ class SessionResumed(_Action, frozen=True):
     connection_id: int
     session_id: Secret
     number: int
-    shard: Shard | None
+    shard: ShardInfo | None
     sequence: int
     replayed: int
     last: int
@@ -116,7 +116,7 @@ class SessionEnded(_Action, frozen=True):
 
     session_id: Secret
     number: int
-    shard: Shard | None
+    shard: ShardInfo | None
     sequence: int
     cause: SessionEnd
 

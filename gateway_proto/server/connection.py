@@ -23,6 +23,7 @@ from .config import ServerConfig
 from .deflate import Plain, ZlibPayload, make_deflater
 from .dialogue import RECONNECT, REQUEST_HEARTBEAT, Dialogue
 from .faults import (
+    AskReconnect,
     Chunk,
     Close,
     Corrupt,
@@ -35,7 +36,6 @@ from .faults import (
     LoseAcks,
     NoAnswer,
     NoHello,
-    Reconnect,
     Refuse,
     Release,
     RequestHeartbeat,
@@ -59,7 +59,7 @@ class ConnectionState(Enum):
     ENDED = "CloseSocket was said"
 
 
-_WebSocketFault = Close | Reconnect | InvalidSession | RequestHeartbeat | SendText
+_WebSocketFault = Close | AskReconnect | InvalidSession | RequestHeartbeat | SendText
 """What waits for the upgrade."""
 _LOGOUT: Final = (NORMAL_CLOSURE, GOING_AWAY)
 
@@ -394,7 +394,7 @@ class ServerConnection:
                     self._release(now)
             case Close(code, reason):
                 self.close(code, reason, now)
-            case Reconnect():
+            case AskReconnect():
                 self.send(RECONNECT)
             case InvalidSession(resumable):
                 self._dialogue.invalidate(resumable, now)

@@ -3,7 +3,7 @@
 A fault is handed to `Server.inject`, or stands in `ServerConfig.plan` with the moment at which it strikes. It is aimed
 at a connection (or at the one that serves a session). What only makes sense later waits: on a socket that is not
 upgraded yet, `Refuse` and `Garbage` wait for the request, and whatever sends a message waits for the upgrade and then
-comes *before* HELLO, so that op 7 as the very first frame is `Reconnect` on a fresh connection (F05).
+comes *before* HELLO, so that op 7 as the very first frame is `AskReconnect` on a fresh connection (F05).
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class Close(_Fault, frozen=True):
         _require(1000 <= self.code <= 4999, "a close code is 1000 to 4999")
 
 
-class Reconnect(_Fault, frozen=True):
+class AskReconnect(_Fault, frozen=True):
     """Op 7. The connection goes on as if nothing had been said."""
 
 
@@ -158,7 +158,7 @@ Fault: TypeAlias = (
     | Stall
     | Release
     | Close
-    | Reconnect
+    | AskReconnect
     | InvalidSession
     | RequestHeartbeat
     | LoseAcks

@@ -12,7 +12,7 @@ from ..codec import DECODE_ERRORS
 from ..intents import ALL
 from ..secret import Secret
 from ..session import MAX_SEQUENCE
-from .actions import Shard
+from .actions import ShardInfo
 from .config import ServerConfig
 
 
@@ -28,7 +28,7 @@ class IdentifyRequest(NamedTuple):
 
     token: Secret
     intents: int
-    shard: Shard | None
+    shard: ShardInfo | None
     presence: dict[str, Any] | None
     properties: dict[str, Any]
     compress: bool

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..secret import Secret
-from .actions import FaultFired, ServerAction, Shard, Wake
+from .actions import FaultFired, ServerAction, ShardInfo, Wake
 from .faults import DispatchFault, Fault, FaultPlan, Repeat, Swap, Withhold
 from .identify import IdentifyRequest
 
@@ -92,7 +92,7 @@ class ServerSession:
         self.id = id
         self.number = number
         self.token = request.token
-        self.shard: Shard | None = request.shard
+        self.shard: ShardInfo | None = request.shard
         self.intents = request.intents
         self.presence: dict[str, Any] | None = request.presence
         self.compress = request.compress

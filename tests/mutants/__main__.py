@@ -48,11 +48,12 @@ def try_all(mutants: Sequence[Mutant], tree: Path, *, quiet: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         workshop = Workshop(tree, Path(folder))
         workshop.check_green([mutant.test for mutant in mutants])
+        width = max((len(mutant.id) for mutant in mutants), default=0)
         rows = []
         for row in workshop.rows(mutants):
             rows.append(row)
             if not quiet:
-                print(f"{'caught' if row.caught else 'SURVIVED':<9} {row.id:<34} {row.test}", flush=True)
+                print(f"{'caught' if row.caught else 'SURVIVED':<9} {row.id:<{width}}  {row.test}", flush=True)
     return rows
 
 

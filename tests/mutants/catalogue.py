@@ -295,4 +295,33 @@ MUTANTS: Final = (
         "if not payload:",
         "tests/test_lane.py::test_the_lane_tells_what_wsproto_tells_in_any_chunking",
     ),
+    # -- what only a story shows: the invariants of the rule machine -----------------------------------------------
+    Mutant(
+        "timeout-in-the-past",
+        "gateway_proto/shard.py",
+        "return max(min(due), life.now) if due else None",
+        "return min(due) if due else None",
+        MACHINE,
+    ),
+    Mutant(
+        "eof-costs-the-session",
+        "gateway_proto/conversation.py",
+        "life.lose(ClosedError(), free=connection.connected_at is not None)",
+        "life.lose(ClosedError(), free=True, discard=DiscardCause.INVALID_SESSION)",
+        MACHINE,
+    ),
+    Mutant(
+        "ack-not-taken-as-life",
+        "gateway_proto/heartbeat.py",
+        "        self._probed_at = None\n        self._listening_since = None\n        self._missed = 0\n",
+        "        self._probed_at = None\n",
+        MACHINE,
+    ),
+    Mutant(
+        "beats-a-little-late",
+        "gateway_proto/heartbeat.py",
+        "            self._due += self.interval\n",
+        "            self._due += self.interval * 1.02\n",
+        MACHINE,
+    ),
 )

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 PARTS: Final = ("gateway_proto", "transports", "tests", "fuzz", "pyproject.toml")
 """What a copy consists of."""
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 """Seconds for one test. A fault that makes it hang is not caught by it."""
 TRIALS_AT_ONCE: Final = 2
+_OPTIONS: Final = ("-n0", "-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.inside")
 _FAILED: Final = 1
 """pytest's exit code for tests that ran and failed; every other one but 0 means that nothing was tested."""
 
@@ -134,18 +135,7 @@ def make_copy(tree: Path, to: Path) -> Path:
 
 def run_pytest(copy: Path, tests: Sequence[str]) -> tuple[int | None, str]:
     """Run these tests of a copy. Returns the exit code (None after `PATIENCE`) and what was printed."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-n0",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "tests.mutants.inside",
-    ]
+    command = [sys.executable, "-m", "pytest", *_OPTIONS, *tests]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(copy), str(copy / "transports"))),
@@ -156,7 +146,7 @@ def run_pytest(copy: Path, tests: Sequence[str]) -> tuple[int | None, str]:
     }
     try:
         done = subprocess.run(
-            [*command, *tests], cwd=copy, env=environment, timeout=PATIENCE, capture_output=True, text=True, check=False
+            command, cwd=copy, env=environment, timeout=PATIENCE, capture_output=True, text=True, check=False
         )
     except subprocess.TimeoutExpired:
         return None, f"no end within {PATIENCE:g} s"

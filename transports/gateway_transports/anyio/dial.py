@@ -40,9 +40,6 @@ class SocketStream:
         try:
             return await self._stream.receive(max_bytes)
         except anyio.EndOfStream:
-            # asyncio's transport says so too when this side was closed while it waited.
-            if self._closed:
-                raise StreamError("the stream is closed") from None
             return b""
         except _BROKEN as error:
             raise self._broken(error) from error

@@ -348,11 +348,11 @@ class ShardRunner:
                 self._idle = anyio.Event()
                 self._group.start_soon(self._run, self._current)
             case Disconnect():
-                connection = self._connections.get(action.generation)
-                if connection is not None:
-                    connection.disconnect(action)
+                if action.generation in self._connections:
+                    self._connections[action.generation].disconnect(action)
             case IdentifyWanted():
-                self._group.start_soon(self._ask, action)
+                if self._current is not None:
+                    self._group.start_soon(self._ask, self._current, action)
             case PermitUsed():
                 self._gate.used(action.permit, action.at)
             case PermitReturned():
@@ -405,7 +405,7 @@ class ShardRunner:
                 clock,
                 on_data=lambda data: self._do(shard.receive_data(generation, data, clock.now())),
                 on_eof=lambda: self._do(shard.receive_eof(generation, clock.now())),
-                drain=lambda: self._drain(connection),
+                drain=self._drain,
             )
         if connection.link is None:
             return
@@ -415,10 +415,7 @@ class ShardRunner:
             self._do(shard.connection_made(generation, clock.now()))
         await connection.link.run()
 
-    async def _ask(self, wanted: IdentifyWanted) -> None:
-        connection = self._connections.get(wanted.generation)
-        if connection is None:
-            return
+    async def _ask(self, connection: _Connection, wanted: IdentifyWanted) -> None:
         with anyio.CancelScope(shield=True), connection.permit:
             try:
                 permit = await self._gate.ask(wanted)
@@ -427,9 +424,8 @@ class ShardRunner:
                 return
             self._do(self._shard.identify(permit, self._clock.now()))
 
-    def _drain(self, connection: _Connection) -> bytes:
-        if connection is not self._current:
-            return b""
+    def _drain(self) -> bytes:
+        # Only the current link asks: a `Disconnect` ends the old one before there is another `Connect`.
         data = self._shard.data_to_send(self._clock.now())
         self._ticker.rearm()
         return data

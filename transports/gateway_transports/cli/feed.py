@@ -13,7 +13,7 @@ import anyio.abc
 import anyio.lowlevel
 
 from gateway_proto import Secret
-from gateway_proto.server import Identified, ServerAction, SessionEnded, Shard
+from gateway_proto.server import Identified, ServerAction, SessionEnded, ShardInfo
 from gateway_proto.testing.stream import EventStream
 
 from ..clock import Clock
@@ -100,8 +100,8 @@ class Feeds:
         *,
         rate: float,
         limit: int | None,
-        stream: Callable[[Shard], EventStream],
-        on_done: Callable[[Shard, int], object],
+        stream: Callable[[ShardInfo], EventStream],
+        on_done: Callable[[ShardInfo, int], object],
     ) -> None:
         self._gateway = gateway
         self._group = group
@@ -109,13 +109,13 @@ class Feeds:
         self._limit = limit
         self._stream = stream
         self._on_done = on_done
-        self._feeds: dict[Shard, _PacedFeed] = {}
+        self._feeds: dict[ShardInfo, _PacedFeed] = {}
 
-    def numbers(self) -> dict[Shard, int]:
+    def numbers(self) -> dict[ShardInfo, int]:
         """The last number sent, of each shard that has a stream."""
         return {shard: paced.feed.number for shard, paced in self._feeds.items()}
 
-    def number(self, shard: Shard) -> int:
+    def number(self, shard: ShardInfo) -> int:
         """The last number sent of this shard, 0 before the first."""
         paced = self._feeds.get(shard)
         return paced.feed.number if paced is not None else 0
@@ -131,7 +131,7 @@ class Feeds:
                 if ended is not None and session_id in ended.feed.sessions:
                     ended.feed.sessions.remove(session_id)
 
-    def _of(self, shard: Shard) -> "_PacedFeed":
+    def _of(self, shard: ShardInfo) -> "_PacedFeed":
         paced = self._feeds.get(shard)
         if paced is None or paced.feed.is_done:
             feed = ShardFeed(self._gateway, self._stream(shard), self._limit)
@@ -139,7 +139,7 @@ class Feeds:
             self._group.start_soon(self._run, shard, paced)
         return paced
 
-    async def _run(self, shard: Shard, paced: "_PacedFeed") -> None:
+    async def _run(self, shard: ShardInfo, paced: "_PacedFeed") -> None:
         await paced.run()
         self._on_done(shard, paced.feed.number)
 

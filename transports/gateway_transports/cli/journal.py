@@ -25,7 +25,7 @@ from gateway_proto.server import (
     SessionEnded,
     SessionRefused,
     SessionResumed,
-    Shard,
+    ShardInfo,
     Upgraded,
 )
 
@@ -40,11 +40,11 @@ class Journal:
         number: the last number sent to a shard.
     """
 
-    def __init__(self, write: Callable[[dict[str, Any]], object], number: Callable[[Shard], int]) -> None:
+    def __init__(self, write: Callable[[dict[str, Any]], object], number: Callable[[ShardInfo], int]) -> None:
         self._write = write
         self._number = number
         self._compress: dict[int, str | None] = {}
-        self._shards: dict[int, Shard] = {}
+        self._shards: dict[int, ShardInfo] = {}
 
     def on_action(self, action: ServerAction) -> None:
         """Write what is worth a line."""
@@ -86,11 +86,11 @@ class Journal:
                     number=self._number(shard),
                 )
 
-    def last(self, shard: Shard, number: int) -> None:
+    def last(self, shard: ShardInfo, number: int) -> None:
         """Nothing more is sent to this shard."""
         self._line("last", shard=shard, number=number)
 
-    def finish(self, numbers: Mapping[Shard, int]) -> None:
+    def finish(self, numbers: Mapping[ShardInfo, int]) -> None:
         """Nothing more is sent to any shard."""
         for shard, number in numbers.items():
             self.last(shard, number)

@@ -13,7 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from gateway_proto.server import ServerAction, ServerConfig, Shard
+from gateway_proto.server import ServerAction, ServerConfig, ShardInfo
 from gateway_proto.testing.stream import EventStream
 
 from ..errors import ListenError
@@ -120,7 +120,7 @@ async def _serve(options: _Options, journal_path: Path | None) -> int:
     return 0
 
 
-def _stream(options: _Options, shard: Shard) -> EventStream:
+def _stream(options: _Options, shard: ShardInfo) -> EventStream:
     rng = random.Random(f"{options.seed}/{shard[0]}/{shard[1]}")
     return EventStream(rng, shard=shard, guilds=options.guilds)
 
