@@ -11,7 +11,7 @@ import sys
 import zlib
 from typing import Final, Protocol
 
-from .errors import DecompressionError, InflatedTooLargeError, WindowTooLargeError
+from .errors import BrokenStreamError, DecompressionError, InflatedTooLargeError, WindowTooLargeError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -67,9 +67,7 @@ class ZlibStream:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._ask = limit + 1
         self._stream = zlib.decompressobj()
-        self._decompress = self._stream.decompress
         self._partial = bytearray()
         # The last bytes on the wire of the message that is not whole yet; empty while there is none.
         self._tail = b""
@@ -82,25 +80,23 @@ class ZlibStream:
         if self._tail or not message.endswith(FLUSH_SUFFIX):
             return self._inflate_part(message)
         # What nearly every message is: whole, by itself.
-        data = self._inflate(message, self._ask)
-        if len(data) > self._limit:
-            raise InflatedTooLargeError(self._limit)
-        return data
-
-    def _inflate(self, message: bytes, ask: int) -> bytes:
+        limit, stream = self._limit, self._stream
         try:
-            data = self._decompress(message, ask)
+            data = stream.decompress(message, limit + 1)
         except zlib.error as error:
-            raise DecompressionError(f"the zlib stream is broken: {error}") from None
-        if self._stream.eof:
-            # From here on zlib would swallow everything without a word.
-            raise DecompressionError("the zlib stream ended")
+            raise _broken_zlib(error) from None
+        if stream.eof or len(data) > limit:
+            raise _too_much_zlib(limit, len(data))
         return data
 
     def _inflate_part(self, message: bytes) -> bytes | None:
-        self._partial += self._inflate(message, self._ask - len(self._partial))
-        if len(self._partial) > self._limit:
-            raise InflatedTooLargeError(self._limit)
+        limit, stream = self._limit, self._stream
+        try:
+            self._partial += stream.decompress(message, limit - len(self._partial) + 1)
+        except zlib.error as error:
+            raise _broken_zlib(error) from None
+        if stream.eof or len(self._partial) > limit:
+            raise _too_much_zlib(limit, len(self._partial))
         # The suffix itself may be split.
         self._tail = (self._tail + message)[-len(FLUSH_SUFFIX) :]
         if self._tail != FLUSH_SUFFIX:
@@ -111,6 +107,15 @@ class ZlibStream:
         return data
 
 
+def _broken_zlib(error: zlib.error) -> DecompressionError:
+    return DecompressionError(f"the zlib stream is broken: {error}")
+
+
+def _too_much_zlib(limit: int, size: int) -> BrokenStreamError:
+    # At its end zlib would swallow everything that follows without a word.
+    return InflatedTooLargeError(limit) if size > limit else DecompressionError("the zlib stream ended")
+
+
 class ZstdStream:
     """zstd-stream: one frame a connection that never ends; every WebSocket message is one gateway message."""
 
@@ -118,27 +123,29 @@ class ZstdStream:
 
     def __init__(self, limit: int, max_window: int) -> None:
         self._limit = limit
-        self._ask = limit + 1
         self._max_window = max_window
         self._stream = zstd.ZstdDecompressor(
             options={zstd.DecompressionParameter.window_log_max: max_window.bit_length() - 1}
         )
-        self._decompress = self._stream.decompress
 
     def inflate(self, message: bytes) -> bytes:
+        limit, stream = self._limit, self._stream
         try:
-            data = self._decompress(message, self._ask)
+            data = stream.decompress(message, limit + 1)
         except zstd.ZstdError as error:
             if "too much memory" in str(error):
                 raise WindowTooLargeError(self._max_window) from None
             raise DecompressionError(f"the zstd stream is broken: {error}") from None
-        if len(data) > self._limit:
-            raise InflatedTooLargeError(self._limit)
-        if self._stream.eof:
-            raise DecompressionError("the zstd stream ended")
-        if not data:
-            raise DecompressionError("a message of the zstd stream was not flushed")
+        if stream.eof or not 0 < len(data) <= limit:
+            raise self._fault(len(data))
         return data
+
+    def _fault(self, size: int) -> BrokenStreamError:
+        if size > self._limit:
+            return InflatedTooLargeError(self._limit)
+        if self._stream.eof:
+            return DecompressionError("the zstd stream ended")
+        return DecompressionError("a message of the zstd stream was not flushed")
 
 
 def make_inflater(*, transport: str | None, payload: bool, limit: int, max_window: int) -> Inflater:

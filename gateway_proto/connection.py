@@ -63,8 +63,7 @@ class Connection:
         self.bytes_in = 0
         self._inflater = inflater
         self._max_message, self._call_budget = limits
-        self._events: list[WsEvent | Ended] = []
-        self._unread: Iterator[WsEvent | Ended] = iter(self._events)
+        self._unread: Iterator[WsEvent | Ended] = iter(())
         self._allowance = 0
         self.has_backlog = False
         """Messages are left that the bound of a call kept back."""
@@ -82,7 +81,9 @@ class Connection:
     def receive_data(self, data: bytes, now: float) -> None:
         if self.ws is not None and data:
             self._heard(len(data), now)
-            self._queue(self.ws.receive_data(data))
+            events = self.ws.receive_data(data)
+            if events:
+                self._queue(events)
 
     def receive_message(self, message: str | bytes, now: float) -> None:
         """A whole message from somebody else's WebSocket."""
@@ -108,13 +109,8 @@ class Connection:
         self.bytes_in += size
 
     def _queue(self, events: Sequence[WsEvent | Ended]) -> None:
-        if self.has_backlog:
-            # The iterator over this list is not exhausted, so it goes on into what is appended.
-            self._events.extend(events)
-        else:
-            self._events = [*events]
-            self._unread = iter(self._events)
-            self.has_backlog = bool(events)
+        self._unread = iter([*self._unread, *events] if self.has_backlog else events)
+        self.has_backlog = True
 
     # -- the road ----------------------------------------------------------------------------------------------
 

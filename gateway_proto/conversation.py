@@ -87,8 +87,9 @@ class Conversation:
         """Answer everything that the connection holds, as far as the bound of a call goes."""
         life = self._life
         while (connection := life.connection) is not None:
-            resuming = life.stage is ConnectionStage.RESUMING
-            session = life.session if resuming or life.stage is ConnectionStage.CONNECTED else None
+            stage = life.machine.stage
+            resuming = stage is ConnectionStage.RESUMING
+            session = life.session if resuming or stage is ConnectionStage.CONNECTED else None
             before = session.received if session is not None else 0
             watched = _WATCHED[resuming, life.guilds.settled]
             special = connection.pump(session, watched, resuming, life.actions)

@@ -100,24 +100,20 @@ IGNORED: dict[tuple[ConnectionStage, StageInput], str] = {
 
 
 class StageMachine:
-    """Holds the one stage of a shard. The only writer of it."""
+    """Holds the one stage of a shard, and is the only writer of it."""
 
-    __slots__ = ("_stage",)
+    __slots__ = ("stage",)
 
     def __init__(self) -> None:
-        self._stage = ConnectionStage.DISCONNECTED
-
-    @property
-    def stage(self) -> ConnectionStage:
-        return self._stage
+        self.stage = ConnectionStage.DISCONNECTED
 
     def apply(self, step: StageInput) -> tuple[ConnectionStage, ConnectionStage] | None:
         """Take a step. Returns (old, new), or None where the table says that the input changes nothing."""
-        old = self._stage
+        old = self.stage
         new = TRANSITIONS.get((old, step))
         if new is None:
             return None
-        self._stage = new
+        self.stage = new
         return old, new
 
 

@@ -153,6 +153,24 @@ def test_while_the_permit_is_waited_for() -> None:
     assert peer.shard.snapshot().identifies_24h == 0
 
 
+@pytest.mark.failure("F19", "F20")
+@pytest.mark.parametrize("end", ["op 9", "EOF", "close"])
+def test_a_permit_that_was_not_drained_is_handed_back(end: str) -> None:
+    peer = Peer().to_handshake()
+    peer.hello()
+    permit = peer.of(IdentifyWanted)[-1].permit(id=7)
+    shard = peer.shard
+    shard.identify(permit, peer.now)
+    if end == "op 9":
+        actions = peer.say({"op": 9, "d": False})
+    else:
+        actions = peer.eof() if end == "EOF" else peer.call(shard.close)
+    assert peer.of(PermitReturned, actions) == [PermitReturned(permit=permit)]
+    assert peer.of(PermitUsed) == []
+    assert peer.payloads(2) == []
+    assert shard.snapshot().identifies_24h == 0
+
+
 # F22
 
 
@@ -180,7 +198,9 @@ def test_resumed_is_due_sixty_seconds_after_the_last_dispatch() -> None:
     beat_on(peer, 50.0)
     peer.dispatch(2)
     beat_on(peer, 50.0)
-    peer.raw(text(event(3)) + text(event(1)))
+    peer.dispatch(3)
+    beat_on(peer, 50.0)
+    assert peer.dispatch(3) == [], "a duplicate is a sign of the replay, too"
     beat_on(peer, 59.0)
     assert peer.shard.stage is ConnectionStage.RESUMING
     beat_on(peer, 1.5)

@@ -68,9 +68,10 @@ class FrameReader:
         events: list[WsEvent] = []
         position = 0
         while True:
+            self._need = 0
             if not self._open:
                 position = self._fast_lane(data, position, events)
-            end = self._frame_end(data, position)
+            end = None if self._need else self._frame_end(data, position)
             if end is None:
                 break
             if not self._judge_frame(data[position:end], events):
@@ -109,12 +110,15 @@ class FrameReader:
             elif head in _LENGTH_64:
                 start = position + 10
                 size = int.from_bytes(data[position + 2 : start])
-                if size < 65536:
+                if size < 65536 or start > available:
                     break
             else:
                 break
             end = start + size
-            if end > available or size > limit:
+            if size > limit:
+                break
+            if end > available:
+                self._need = end - position
                 break
             payload = data[start:end]
             if head <= _TEXT_64:
