@@ -11,7 +11,7 @@ import msgspec
 
 from .actions import Dispatch, IdentifyPermit, ShardAction
 from .codec import DECODE_ERRORS, Envelope, decode, forgive
-from .compression import Inflater
+from .compression import STREAM_ERRORS, Inflater
 from .errors import BrokenStreamError, MalformedFrameError, MessageTooLargeError
 from .heartbeat import Heartbeat
 from .ratelimit import SendBudget
@@ -127,15 +127,16 @@ class Connection:
     ) -> Special | None:
         """Read on: ordinary dispatches become actions here; whatever else there is, is returned for an answer.
 
-        None means that nothing is left, or that this call has inflated enough (`has_backlog` is then true).
+        None means that nothing is left, or that this call has inflated enough (`has_backlog` is then true). Beside
+        inflating and decoding, an event costs 0.5 µs here and 0.35 µs in the frame reader.
 
         Args:
             session: whose dispatches are expected, or None while none are.
             watched: names of events that the shard itself must see.
             replayed: whether dispatches are marked so.
         """
-        append = actions.append
-        inflate = self._inflater.inflate
+        append, inflater = actions.append, self._inflater
+        stream, suffix, ask, partial = inflater.stream, inflater.suffix, inflater.ask, inflater.partial
         allowance = self._allowance
         epoch, following = (session.epoch, session.received + 1) if session is not None else (0, 0)
         special: Special | None = None
@@ -146,17 +147,26 @@ class Connection:
             is_text, message = event
             try:
                 if not is_text:
-                    whole = inflate(message)
-                    if whole is None:
-                        continue
-                    message = whole
+                    if stream is None or partial or (suffix and not message.endswith(suffix)):
+                        whole = inflater.inflate(message)
+                        partial = inflater.partial
+                        if whole is None:
+                            continue
+                        message = whole
+                    else:
+                        message = stream.decompress(message, ask)
+                        if stream.eof or not 0 < len(message) < ask:
+                            raise inflater.fault(len(message))
                     allowance -= len(message)
                     if not message.isascii():
-                        # msgspec does not look into `d`. isascii() costs 0.1 µs where this costs 0.4.
+                        # msgspec does not look into `d`. isascii() costs 0.1 µs, decoding 1.2.
                         message.decode()
                 envelope = decode(message)
             except BrokenStreamError as error:
                 special = Broken(error.as_value())
+                break
+            except STREAM_ERRORS as error:
+                special = Broken(inflater.fault(error).as_value())
                 break
             except DECODE_ERRORS as error:
                 special = _forgiven(message, error)

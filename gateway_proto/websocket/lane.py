@@ -94,8 +94,10 @@ class FrameReader:
         than indexing four bytes, of 7,000 a frame. A frame of fewer than four bytes is left to wsproto.
         """
         available = len(data)
-        limit = self._limit
         append = events.append
+        if available > self._limit:
+            # So that a frame beyond the limit is never whole in here, and the loop need not ask.
+            return position
         while position + 4 <= available:
             head, size = _unpack_head(data, position)
             if head in _LENGTH_16:
@@ -115,10 +117,9 @@ class FrameReader:
             else:
                 break
             end = start + size
-            if size > limit:
-                break
             if end > available:
-                self._need = end - position
+                if size <= self._limit:
+                    self._need = end - position
                 break
             payload = data[start:end]
             if head <= _TEXT_64:

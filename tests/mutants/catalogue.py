@@ -270,8 +270,8 @@ MUTANTS: Final = (
     Mutant(
         "limit-of-each-part-only",
         "gateway_proto/compression.py",
-        "if len(self._partial) > self._limit:",
-        "if len(message) > self._limit:",
+        "if self.stream.eof or len(self._partial) > self._limit:",
+        "if self.stream.eof or len(message) > self._limit:",
         "tests/test_compression.py::test_the_limit_holds_across_the_parts_of_a_zlib_message",
     ),
     Mutant(
