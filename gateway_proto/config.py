@@ -19,6 +19,10 @@ USER_AGENT = "DiscordBot (https://pypi.org/project/gateway-proto, 0.1.0)"
 TransportCompression = Literal["zlib-stream", "zstd-stream"]
 
 
+MIN_ZSTD_WINDOW = 1024
+"""Bytes; RFC 8878 section 3.1.1.1.2 has none smaller."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Every bound on what a peer can make a shard hold or wait for. Sizes in bytes, times in seconds."""
 
@@ -53,6 +57,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lag_notice: float = 1.0
     """A heartbeat's timer handled later than this is reported (F09)."""
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if not getattr(self, name) >= 0:
+                raise InvalidConfigError(f"Limits.{name} must not be negative")
+        if self.max_zstd_window < MIN_ZSTD_WINDOW:
+            raise InvalidConfigError(f"Limits.max_zstd_window must be at least {MIN_ZSTD_WINDOW} bytes")
+
 
 def _default_properties() -> dict[str, str]:
     return {"os": "linux", "browser": "gateway-proto", "device": "gateway-proto"}
@@ -66,7 +77,8 @@ class ShardConfig(msgspec.Struct, frozen=True, kw_only=True):
         intents: which events to be sent.
         shard: (id, total), or None for a bot that does not shard.
         presence: shown from IDENTIFY on.
-        url: the gateway's base URL, from GET /gateway/bot or the default.
+        url: the gateway's base URL, from GET /gateway/bot or the default. A resume URL is trusted below its domain:
+            its host without the first label, where it has three or more.
         payload_compression: ask Discord to compress large payloads one by one (IDENTIFY's `compress`).
         transport_compression: one compressed stream for the whole connection (the URL's `compress`).
         large_threshold: members beyond which a guild's offline ones are left out, 50 to 250.

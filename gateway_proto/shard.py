@@ -480,7 +480,10 @@ class Shard:
     # -- getters -----------------------------------------------------------------------------------------------
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` and a drain are due next: at the last `now` if work is left over, never before it."""
+        """When `handle_timeout` and a drain are due next: at the last `now` if work is left over, never before it.
+
+        None: nothing is, for good once the shard is closed or has ended; the actions of that last call still count.
+        """
         life = self._life
         if life.now == float("-inf"):
             return None

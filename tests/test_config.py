@@ -105,3 +105,14 @@ def test_it_prints_no_token() -> None:
 
 def test_every_limit_is_positive() -> None:
     assert all(value > 0 for value in msgspec.structs.astuple(Limits()))
+
+
+@pytest.mark.parametrize("name", Limits.__struct_fields__)
+def test_a_limit_that_nothing_can_keep_is_refused(name: str) -> None:
+    with pytest.raises(InvalidConfigError, match=name):
+        Limits(**{name: -1})
+
+
+def test_no_zstd_window_is_smaller_than_its_format_allows() -> None:
+    with pytest.raises(InvalidConfigError, match="max_zstd_window must be at least 1024"):
+        Limits(max_zstd_window=1023)

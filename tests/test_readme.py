@@ -1,13 +1,23 @@
 """The README tells the truth: its commands, its code, its diagram and its table."""
 
+import random
 import re
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
+import anyio
+import anyio.lowlevel
+import msgspec
 import pytest
+from typer.testing import CliRunner
 
 import gateway_proto
 import gateway_proto.websocket_ext
+from gateway_proto import ShardConfig
 from gateway_proto.stage import diagram
+from gateway_transports.anyio import ShardRunner, open_shard
+from gateway_transports.cli.app import app
+from gateway_transports.serve import serve
 
 from .shared_data import REPOSITORY, seed_file
 
@@ -59,5 +69,50 @@ def test_no_name_of_serenitys_gateway_module_is_missing() -> None:
         assert name in known
 
 
-def test_the_wheel_is_described_by_its_readme() -> None:
-    assert Path(REPOSITORY / "README.md").stat().st_size > 0
+@pytest.mark.parametrize("line", [line for line in README.splitlines() if "gateway-proto " in line and " --" in line])
+def test_the_commands_have_the_options_that_are_shown(line: str) -> None:
+    command = line.split("gateway-proto ")[1].split()[0]
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert shown.exit_code == 0
+    for option in re.findall(r"(--[a-z-]+)", line):
+        assert option in shown.output
+
+
+class _Console:
+    """The bot prints its events; the third is the last."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.full = anyio.Event()
+
+    def print(self, line: str) -> None:
+        self.lines.append(line)
+        if len(self.lines) == 3:
+            self.full.set()
+
+
+@pytest.mark.anyio
+async def test_the_bot_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands, but for where the gateway is."""
+    async with serve(rng=random.Random(1)) as gateway:
+
+        def at_the_test_gateway(config: ShardConfig) -> AbstractAsyncContextManager[ShardRunner]:
+            return open_shard(msgspec.structs.replace(config, url=gateway.url))
+
+        monkeypatch.setattr("gateway_transports.anyio.open_shard", at_the_test_gateway)
+        monkeypatch.setenv("DISCORD_TOKEN", "a.bot.token")
+        console = _Console()
+        names: dict[str, Any] = {"__name__": "bot", "print": console.print}
+        exec(compile(blocks("python")[0], "README.md", "exec"), names)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(names["main"])
+                number = 0
+                while not console.full.is_set():
+                    number += 1
+                    gateway.broadcast("TYPING_START", b"{}")
+                    gateway.broadcast("MESSAGE_CREATE", b'{"content":"number %d"}' % number)
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+    first = int(console.lines[0].removeprefix("number "))
+    assert console.lines[:3] == [f"number {first + step}" for step in range(3)]
