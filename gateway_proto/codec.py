@@ -4,8 +4,10 @@
 and t no decoder here can read is broken.
 """
 
+import itertools
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeGuard
 
@@ -28,6 +30,11 @@ class Envelope(msgspec.Struct, gc=False):
 decode = msgspec.json.Decoder(Envelope).decode
 """Decode a message of valid UTF-8. Raises msgspec.DecodeError or RecursionError."""
 
+MAX_FORGIVEN: Final = 16 * 2**20
+"""Bytes of a message, and members of its object, that the forgiving decoder takes on: it is slow, and nothing that
+large is odd by accident."""
+MAX_MEMBERS: Final = 256
+
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -37,6 +44,8 @@ def forgive(message: bytes) -> Envelope:
     Raises:
         UndecodableMessageError: no JSON object with a readable op, s and t.
     """
+    if len(message) > MAX_FORGIVEN:
+        raise UndecodableMessageError(f"a message that is odd has more than {MAX_FORGIVEN} bytes")
     # Bytes that are no UTF-8 become lone surrogates here, and the same bytes again in `d`.
     text = message.decode(errors="surrogateescape")
     try:
@@ -53,6 +62,8 @@ def forgive(message: bytes) -> Envelope:
 
 def members(raw: msgspec.Raw) -> dict[str, Any]:
     """The members of a `d` that the fast decoder refuses, as plain values; {} if it is no object that can be read."""
+    if len(raw) > MAX_FORGIVEN:
+        return {}
     try:
         return {name: value for name, (value, _) in _fields(bytes(raw).decode(errors="surrogateescape"))}
     except (ValueError, RecursionError, IndexError):
@@ -84,7 +95,7 @@ def _integer(digits: str) -> float:
 
 _Span = tuple[Any, tuple[int, int]]
 _decoder = json.JSONDecoder(parse_int=_integer)
-_WHITESPACE: Final = " \t\n\r"
+_match_whitespace: Final = re.compile(r"[ \t\n\r]*").match
 
 
 def _value(fields: dict[str, _Span], name: str) -> Any:
@@ -97,7 +108,11 @@ def _fields(text: str) -> Iterator[tuple[str, _Span]]:
     if text[at] != "{":
         raise ValueError("no object")
     at = _skip(text, at + 1)
-    while text[at] != "}":
+    for count in itertools.count():
+        if text[at] == "}":
+            break
+        if count == MAX_MEMBERS:
+            raise ValueError("more members than any message has")
         key, at = _decoder.raw_decode(text, at)
         at = _skip(text, at)
         if not isinstance(key, str) or text[at] != ":":
@@ -117,6 +132,5 @@ def _fields(text: str) -> Iterator[tuple[str, _Span]]:
 
 
 def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _WHITESPACE:
-        at += 1
-    return at
+    found = _match_whitespace(text, at)
+    return found.end() if found is not None else at

@@ -213,7 +213,7 @@ class Conversation:
     def _closed(self, code: int | None, reason: str) -> None:
         """A close frame. What it forbids is obeyed; after anything else a RESUME is tried (F16, F17)."""
         life = self._life
-        error = closed_error(code, reason, life.config.recommended_shards)
+        error = closed_error(code, life.redact(reason), life.config.recommended_shards)
         if code in FATAL_CLOSE_CODES:
             life.fatal(error)
             return

@@ -98,6 +98,14 @@ class Lifecycle:
         if changed is not None:
             self.actions.append(StageChanged(*changed))
 
+    def redact(self, text: str) -> str:
+        """The peer's text without what it may know of us (F41)."""
+        secrets = [self.config.token, *([self.session.id] if self.session is not None else [])]
+        for secret in secrets:
+            if secret:
+                text = text.replace(secret.reveal(), str(secret))
+        return text
+
     # -- a connection begins -----------------------------------------------------------------------------------
 
     def dial(self) -> None:
@@ -279,6 +287,7 @@ class Lifecycle:
         self.actions += self.outbox.clear(reason)
         self.started = False
         self.is_shutdown = True
+        self._tries = 0
 
     def _hang_up(self, code: int, *, disconnect: bool) -> None:
         connection = self.connection

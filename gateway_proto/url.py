@@ -1,5 +1,6 @@
 """Where to dial: the gateway's URL taken apart, and whether a resume URL may be trusted with the token (F03)."""
 
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -7,6 +8,7 @@ from .errors import BuildingUrlError
 from .secret import Secret
 
 _PORTS = {"ws": 80, "wss": 443}
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _OURS = frozenset({"v", "encoding", "compress"})
 """Parameters that only the config decides: a `compress` left over from elsewhere would make the stream unreadable."""
 
@@ -58,6 +60,8 @@ def parse_gateway_url(url: str) -> GatewayUrl:
         raise BuildingUrlError("the gateway URL must begin with wss:// (or ws:// for tests)")
     if not host or port == 0:
         raise BuildingUrlError("the gateway URL has no host, or port 0")
+    if ":" not in host and not _NAME.fullmatch(host):
+        raise BuildingUrlError("the gateway URL's host is no name that can be looked up")
     if parts.username is not None or parts.password is not None:
         raise BuildingUrlError("the gateway URL must not hold user info")
     path = parts.path if parts.path.startswith("/") else "/"

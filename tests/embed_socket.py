@@ -28,15 +28,15 @@ def run(config: ShardConfig, context: ssl.SSLContext, on_event: Callable[[Dispat
                     with sock, suppress(OSError):
                         sock.settimeout(grace)
                         sock.sendall(farewell)
-                        while sock.recv(65536):  # closing with bytes unread would reset the farewell away
-                            pass
+                        end = now() + grace  # closing with bytes unread would reset the farewell away
+                        while sock.recv(65536) and now() < end:
+                            sock.settimeout(max(end - now(), 0.001))
                 case Reconnect(after=seconds):
                     time.sleep(seconds)
                 case IdentifyWanted():
                     actions += shard.identify(action.permit(), now())
-                case Dispatch():
-                    if on_event(action):
-                        actions += shard.close(now())
+                case Dispatch() if shard.snapshot().started:
+                    actions += shard.close(now()) if on_event(action) else []
                     shard.delivered(action.epoch, action.sequence)
                 case Fatal(cause=cause):
                     raise cause

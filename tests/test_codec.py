@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway_proto import codec
 from gateway_proto.codec import DECODE_ERRORS, Envelope, decode, forgive
 from gateway_proto.errors import UndecodableMessageError
 
@@ -192,3 +193,15 @@ def test_d_is_not_looked_into() -> None:
     envelope = decode(b'{"op":0,"d":{"a":\t"\\u0041"}}')
     assert isinstance(envelope.d, msgspec.Raw)
     assert bytes(envelope.d) == b'{"a":\t"\\u0041"}'
+
+
+@pytest.mark.failure("F29")
+def test_the_forgiving_decoder_takes_on_no_bomb() -> None:
+    """It is slow: what is large, or has more members than any message, is not read by it at all."""
+    with pytest.raises(UndecodableMessageError):
+        forgive(b" " * (codec.MAX_FORGIVEN + 1))
+    many = b",".join(b'"%d":0' % number for number in range(codec.MAX_MEMBERS))
+    with pytest.raises(UndecodableMessageError):
+        forgive(b'{"op":0,"x":NaN,' + many + b"}")
+    assert forgive(b" " * 1_000_000 + b'{"op":99,"x":NaN}' + b" " * 1_000_000).op == 99
+    assert codec.members(msgspec.Raw(b" " * (codec.MAX_FORGIVEN + 1))) == {}

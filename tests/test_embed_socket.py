@@ -99,3 +99,19 @@ def test_it_is_forty_lines() -> None:
     [function] = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
     docstring = ast.get_docstring(function) or ""
     assert (function.end_lineno or 0) - function.lineno + 1 - len(docstring.splitlines()) <= 40
+
+
+def test_the_event_that_says_stop_is_the_last() -> None:
+    """Those behind it in the same chunk come again in the next process."""
+    events: list[str] = []
+
+    def on_event(event: Dispatch) -> bool:
+        events.append(event.name)
+        if event.name == "READY":
+            for number in range(20):
+                portal.call(gateway.broadcast, f"EVENT_{number}", b"{}")
+        return event.name == "EVENT_3"
+
+    with gateway_in_a_thread([], ServerConfig(token=TOKEN)) as (gateway, portal):
+        embed_socket.run(shard_config(gateway), client_context(), on_event)
+    assert events == ["READY", "EVENT_0", "EVENT_1", "EVENT_2", "EVENT_3"]

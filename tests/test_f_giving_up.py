@@ -85,3 +85,24 @@ def test_a_message_of_the_zlib_stream_that_holds_nothing_is_broken() -> None:
     [notice] = peer.of(Notice)
     assert isinstance(notice.cause, DecompressionError)
     assert str(notice.cause) == "a message of the zlib stream is empty"
+
+
+def test_who_starts_again_after_giving_up_has_all_the_tries_again() -> None:
+    peer = Peer(config(max_reconnects=1))
+    peer.call(peer.shard.connect)
+    fail_to_dial(peer)
+    fail_to_dial(peer)
+    assert len(peer.of(Fatal)) == 1
+    peer.call(peer.shard.connect)
+    fail_to_dial(peer)
+    assert len(peer.of(Fatal)) == 1
+
+
+@pytest.mark.failure("F41")
+@pytest.mark.parametrize("code", [4000, 4004])
+def test_a_close_reason_that_quotes_us_is_told_without_the_quotes(code: int) -> None:
+    peer = Peer().to_connected()
+    actions = peer.close(code, "token the.bot.token is bad for session-1")
+    assert "the.bot.token" not in repr(actions)
+    assert "session-1" not in repr(actions)
+    assert "token *** is bad for ***" in repr(actions)

@@ -455,3 +455,36 @@ async def test_a_refused_upgrade_is_tried_again() -> None:
         assert w.clock.now() >= 30.0
         [lost] = w.of(Reconnected)
         assert "503" in str(lost.cause)
+
+
+# -- after the end ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.failure("F18", "F26")
+async def test_a_command_after_the_end_revives_nothing() -> None:
+    """Nobody would beat for that connection, nor close it: the block could never be left."""
+    async with world() as w:
+        async with w.open_shard() as runner:
+            runner.acknowledge(await anext(runner))
+            await runner.close()
+            runner.reconnect()
+            runner.resume()
+            assert runner.stage is ConnectionStage.DISCONNECTED
+            await w.clock.sleep(30.0)
+            assert runner.stage is ConnectionStage.DISCONNECTED
+        assert runner.session is not None
+
+
+@pytest.mark.failure("F18", "F26")
+async def test_an_observer_that_hurries_reconnects_keeps_no_block_open() -> None:
+    runners: list[ShardRunner] = []
+
+    def hurry(action: ShardAction) -> None:
+        if isinstance(action, StageChanged) and action.new is ConnectionStage.DISCONNECTED and runners:
+            runners[0].reconnect()
+
+    async with world() as w:
+        async with w.open_shard(on_action=hurry) as runner:
+            await anext(runner)
+            runners.append(runner)
+        assert runner.stage is ConnectionStage.DISCONNECTED

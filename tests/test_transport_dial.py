@@ -252,3 +252,9 @@ async def test_tls_is_verified_for_the_name_that_was_dialled() -> None:
         with pytest.raises(CertificateError, match=r"the certificate of other\.example is not valid"):
             await dialer.dial("other.example", port, tls=True)
         group.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_name_without_any_address_is_a_failed_dial() -> None:
+    with pytest.raises(ConnectError, match="it has no address"):
+        await race("nowhere.example", 443, [])

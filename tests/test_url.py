@@ -179,3 +179,18 @@ def test_a_refused_resume_url_is_not_told(query: str, start: str) -> None:
         resume(url)
     assert "hidden" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.failure("F03")
+@pytest.mark.parametrize(
+    "host", ["x..discord.gg", ".discord.gg", "discord.gg.", f"{'a' * 64}.discord.gg", "a*b.discord.gg"]
+)
+def test_a_host_that_no_resolver_takes_is_refused(host: str) -> None:
+    """A resolver answers such a name by an exception of its own kind."""
+    with pytest.raises(BuildingUrlError):
+        parse_gateway_url(f"wss://{host}")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "gateway-us-east1-b.discord.gg", "a" * 63])
+def test_a_host_that_can_be_looked_up_is_taken(host: str) -> None:
+    assert parse_gateway_url(f"wss://{host}").host == host.strip("[]")

@@ -31,6 +31,8 @@ from .tls import wrap_server
 
 MAX_CONNECTIONS: Final = 10_000
 """Sockets at one time; more are closed as soon as they are accepted."""
+ACCEPT_AGAIN: Final = 0.1
+"""Seconds until the next try, when the process has no file descriptor for another socket."""
 _DEFAULT_URL: Final = ServerConfig().url
 
 
@@ -189,7 +191,7 @@ async def serve(
         gateway.port = bound
         acceptor = _Acceptor(gateway, ssl_context, max_connections)
         async with background() as group:
-            group.start_soon(listener.serve, acceptor.accept)
+            group.start_soon(acceptor.run, listener, group)
             yield gateway
 
 
@@ -200,6 +202,14 @@ class _Acceptor:
         self._gateway = gateway
         self._ssl_context = ssl_context
         self._free = max_connections
+
+    async def run(self, listener: anyio.abc.Listener[anyio.abc.SocketStream], group: anyio.abc.TaskGroup) -> None:
+        """Accept until cancelled. What is served goes on while the process has no file descriptor left for more."""
+        while True:
+            try:
+                await listener.serve(self.accept, group)
+            except (OSError, anyio.BrokenResourceError):
+                await anyio.sleep(ACCEPT_AGAIN)
 
     async def accept(self, accepted: anyio.abc.SocketStream) -> None:
         stream = SocketStream(accepted)

@@ -39,6 +39,7 @@ class EventQueue:
         self.limits = limits
         self.size = 0
         """Bytes of JSON."""
+        self._newest = 0
         self._events: deque[Dispatch] = deque()
         self._stirred = anyio.Event()
         self._has_waiter = False
@@ -57,11 +58,13 @@ class EventQueue:
 
     @property
     def is_overrun(self) -> bool:
-        return len(self._events) >= self.limits.hard_events or self.size >= self.limits.hard_bytes
+        # Without the newest: one event alone may be larger than that, and has yet to be offered.
+        return len(self._events) >= self.limits.hard_events or self.size - self._newest >= self.limits.hard_bytes
 
     def put(self, event: Dispatch) -> None:
         self._events.append(event)
-        self.size += len(event.raw)
+        self._newest = len(event.raw)
+        self.size += self._newest
         if self._has_waiter:
             self.stir()
 

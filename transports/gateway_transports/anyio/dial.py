@@ -150,7 +150,7 @@ async def race(
             await anyio.aclose_forcefully(winner)
         raise
     if winner is None:
-        raise ConnectError(f"cannot connect to {host}:{port}: {_reasons(errors)}") from errors[-1]
+        raise ConnectError(f"cannot connect to {host}:{port}: {_reasons(errors)}") from (errors[-1] if errors else None)
     return winner
 
 

@@ -249,10 +249,14 @@ class ShardRunner:
         self._do(self._shard.heartbeat(self._clock.now()))
 
     def reconnect(self) -> None:
-        self._do(self._shard.reconnect(self._clock.now()))
+        """Without effect once the shard has ended: a new one is a block of its own."""
+        if not self._ended.is_set():
+            self._do(self._shard.reconnect(self._clock.now()))
 
     def resume(self) -> None:
-        self._do(self._shard.resume(self._clock.now()))
+        """As `reconnect`."""
+        if not self._ended.is_set():
+            self._do(self._shard.resume(self._clock.now()))
 
     def reset(self) -> None:
         self._do(self._shard.reset(self._clock.now()))
