@@ -44,7 +44,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *args: str) -> str:
         (["run", "--gateway", "http://localhost"], "must begin with wss://"),
         (["run", "--gateway", "ws://user:pw@localhost"], "must not hold user info"),
         (["run", "--gateway", "ws://no-such-host.invalid"], "cannot resolve no-such-host.invalid"),
-        (["run", "--gateway", f"ws://{'x' * 70}"], "cannot resolve"),
+        (["run", "--gateway", f"ws://{'x' * 70}"], "no name that can be looked up"),
         (["run", "--api", "ftp://localhost"], "must begin with https://"),
         (["run", "--api", "http://no-such-host.invalid"], "cannot resolve no-such-host.invalid"),
         (["run", "--backend", "curio"], "'curio'"),
