@@ -7,6 +7,7 @@ one due instant to the next. The same seeds and calls give the same run, byte fo
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..actions import (
@@ -272,7 +273,7 @@ class Link:
 
     def _send_to_server(self, socket: Socket, data: bytes) -> None:
         for part in self._cut(data):
-            self._later(self.latency, lambda part=part: self._at_server(socket, part))  # type: ignore[misc]  # bound now
+            self._later(self.latency, partial(self._at_server, socket, part))
 
     def _at_server(self, socket: Socket, data: bytes) -> None:
         if not socket.torn:
@@ -300,7 +301,7 @@ class Link:
         data = socket.server.data_to_send(self.now)
         if data and not socket.torn:
             for part in self._cut(data):
-                self._later(self.latency, lambda part=part: self._at_shard(socket, part))  # type: ignore[misc]  # as above
+                self._later(self.latency, partial(self._at_shard, socket, part))
 
     def _closed_by_server(self, action: CloseSocket) -> None:
         socket = self._sockets.get(action.connection_id)
