@@ -141,7 +141,7 @@ def test_a_reader_that_does_not_read_holds_nothing_up() -> None:
     with gateway() as served, command("run", "--gateway", served.url, token=TOKEN) as bot:
         ready(bot)
         for _ in range(50):
-            served.broadcast("TYPING_START", b'"%b"' % bytes(100_000))
+            served.broadcast("TYPING_START", b'"%b"' % (b"x" * 100_000))
         bot.process.send_signal(signal.SIGTERM)
         assert bot.process.wait(timeout=30) == 0
         assert the(served.actions, ConnectionClosed).code == 4000
