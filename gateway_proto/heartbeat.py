@@ -43,13 +43,13 @@ class Heartbeat:
         "_listening_since",
         "_missed",
         "_probed_at",
-        "_queued_at",
         "_rng",
         "_unacknowledged_since",
-        "_wanted",
         "acknowledged_at",
         "interval",
         "latency",
+        "queued",
+        "scheduled",
         "sent_at",
     )
 
@@ -62,9 +62,10 @@ class Heartbeat:
         # op 1 are left out: one just ahead of a scheduled beat leaves the peer no time for its ACK.
         self._listening_since: float | None = None
         self._missed = 0
-        self._queued_at: float | None = None
-        # True: the queued beat is a scheduled one; False: an answer to op 1 or the caller's wish.
-        self._wanted = False
+        self.queued = False
+        """A beat waits to be drained."""
+        self.scheduled = False
+        """It is one of the schedule, which nothing may hold up; no answer to op 1, nor the caller's wish."""
         self._unacknowledged_since: float | None = None
         self.sent_at: float | None = None
         self.acknowledged_at: float | None = None
@@ -99,14 +100,14 @@ class Heartbeat:
         # A probe has its own 10 s, even where that is longer than the interval.
         beat = Beat.BEAT if paused else self._judge(last_received, lenient or self._probed_at is not None)
         if beat is not Beat.ZOMBIE:
-            self._queue(now, scheduled=True)
+            self._queue(scheduled=True)
             self._listening_since = now
             self._due += self.interval
         return beat, lag
 
     def _jumped(self, now: float) -> Beat:
         # More than 1.5 intervals since the last beat's time: nobody was there to beat or to hear the answer.
-        self._queue(now, scheduled=True)
+        self._queue(scheduled=True)
         self._due = now + self.interval
         self._probed_at = self._listening_since = now
         self._missed = 0
@@ -133,31 +134,18 @@ class Heartbeat:
 
     def ask(self, now: float) -> bool:
         """Queue a beat besides the schedule (op 1, or the caller's wish). False if a fresh one serves (F10)."""
-        if self._queued_at is not None or (self.sent_at is not None and now - self.sent_at < ANSWER_SPACING):
+        if self.queued or (self.sent_at is not None and now - self.sent_at < ANSWER_SPACING):
             return False
-        self._queue(now, scheduled=False)
+        self._queue(scheduled=False)
         return True
 
-    @property
-    def queued(self) -> bool:
-        """A beat waits to be drained."""
-        return self._queued_at is not None
-
-    @property
-    def scheduled(self) -> bool:
-        """The queued beat is one of the schedule, which nothing may hold up."""
-        return self._queued_at is not None and self._wanted
-
-    def _queue(self, now: float, *, scheduled: bool) -> None:
-        if self._queued_at is None:
-            self._queued_at = now
-            self._wanted = scheduled
-        self._wanted = self._wanted or scheduled
+    def _queue(self, *, scheduled: bool) -> None:
+        self.queued = True
+        self.scheduled = self.scheduled or scheduled
 
     def sent(self, now: float) -> None:
         """The queued beat was drained."""
-        self._queued_at = None
-        self._wanted = False
+        self.queued = self.scheduled = False
         if self._unacknowledged_since is None:
             self._unacknowledged_since = now
         self.sent_at = now

@@ -25,7 +25,7 @@ from .close_codes import RESUMABLE_CLOSURE
 from .compression import make_inflater
 from .config import ShardConfig
 from .connection import Connection
-from .errors import GatewayError, InvalidHandshakeError, ReconnectFailureError, SnapshotMismatchError
+from .errors import GatewayError, InvalidHandshakeError, ReconnectFailureError
 from .guilds import AwaitedGuilds
 from .outbox import Outbox
 from .route import Route
@@ -222,11 +222,8 @@ class Lifecycle:
         if refused is None:
             self.adopt_resume_url()
             return
-        self.refuse_snapshot(refused)
+        self.notice(NoticeKind.SESSION_REFUSED, str(refused), refused)
         self.discard(DiscardCause.MISMATCH)
-
-    def refuse_snapshot(self, error: SnapshotMismatchError) -> None:
-        self.notice(NoticeKind.SESSION_REFUSED, str(error), error)
 
     def adopt_resume_url(self) -> None:
         """The session's own URL is where the next RESUME goes, unless the token may not go there (F03)."""
