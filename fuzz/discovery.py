@@ -7,7 +7,8 @@ and a wait that it tells lies within its bound.
 Permitted exceptions: none.
 """
 
-from gateway_proto.discovery import MAX_RETRY_AFTER, Discovery, DiscoveryAction, DiscoveryFailed
+from gateway_proto.discovery import Discovery, DiscoveryAction, DiscoveryFailed
+from gateway_proto.http_head import MAX_RETRY_AFTER
 from gateway_proto.secret import Secret
 
 from .source import Script, Source, chunk_sizes, cut

@@ -3,9 +3,10 @@
 import random
 from typing import Final
 
+from .http_head import MAX_RETRY_AFTER
+
 BASE: Final = 1.0
 CAP: Final = 60.0
-MAX_RETRY_AFTER: Final = 3600.0
 
 
 class Backoff:

@@ -9,7 +9,6 @@ how the bytes were cut: here a header block is handed to it whole, and both boun
 came. The answer is the same for every chunking.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -19,6 +18,7 @@ import msgspec
 from .codec import DECODE_ERRORS
 from .config import USER_AGENT, check_token, check_user_agent
 from .errors import BuildingUrlError, GatewayError
+from .http_head import END_OF_HEADER, MAX_RETRY_AFTER, retry_after_waits
 from .secret import Secret
 from .url import GatewayUrl, parse_gateway_url
 
@@ -29,15 +29,11 @@ MAX_HEADER: Final = 16 * 2**10
 """Bytes of the answer's header; Discord's has about 1 KiB."""
 MAX_BODY: Final = 64 * 2**10
 """Bytes behind the header, with their transfer coding; Discord sends about 200."""
-MAX_RETRY_AFTER: Final = 3600.0
-"""Seconds. A longer wait than this is nothing that an API would ask for (F23)."""
 MAX_SHARDS: Final = 2**20
 """Far beyond the largest bot; a count above it is an error, not advice. It bounds max_concurrency too."""
 MAX_RESET_AFTER: Final = 7 * 86400.0
 """Seconds. The limit is the day's; one that resets later than in a week is none."""
 
-_END_OF_HEADER: Final = re.compile(rb"\n\r?\n")
-_SECONDS: Final = re.compile(rb"\d{1,9}(\.\d{1,9})?")
 _WEBSOCKET_SCHEMES: Final = {"https": "wss", "http": "ws"}
 
 
@@ -278,7 +274,7 @@ class Discovery:
 
     def _receive_header(self, searched: int) -> list[DiscoveryAction]:
         while self._response is None:
-            end = _END_OF_HEADER.search(self._header, searched, self._header_left)
+            end = END_OF_HEADER.search(self._header, searched, self._header_left)
             if end is None:
                 if len(self._header) < self._header_left:
                     return []
@@ -345,7 +341,7 @@ class Discovery:
 
     def _refusal(self, response: h11.Response) -> DiscoveryError:
         status = response.status_code
-        retry_after = _retry_after(response)
+        retry_after = max(retry_after_waits(response), default=None)
         if status == 401:
             return UnauthorizedError()
         if status == 429:
@@ -427,12 +423,6 @@ def _read_info(body: bytes, bot: bool) -> GatewayInfo:
 
 def _values(response: h11.Response, name: bytes) -> Sequence[bytes]:
     return [value for key, value in response.headers if key == name]
-
-
-def _retry_after(response: h11.Response) -> float | None:
-    """Retry-After in seconds (RFC 9110 section 10.2.3); a date is not understood."""
-    waits = [float(value) for value in _values(response, b"retry-after") if _SECONDS.fullmatch(value)]
-    return min(max(waits), MAX_RETRY_AFTER) if waits else None
 
 
 def _json_retry_after(body: bytes) -> float | None:

@@ -15,6 +15,7 @@ TRANSPORTS = REPOSITORY / "transports" / "gateway_transports"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(layer.split())
     for layer in (
+        "http_head",
         "backoff close_codes guilds heartbeat intents opcodes presence ratelimit secret setbacks sharding stage timers",
         "errors",
         "codec commands compression session url",

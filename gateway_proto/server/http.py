@@ -16,13 +16,13 @@ import msgspec
 from wsproto.utilities import generate_accept_token
 
 from ..close_codes import CloseCode
+from ..http_head import END_OF_HEADER
 from .config import ServerConfig
 from .deflate import COMPRESSIONS
 from .faults import Refuse
 from .gates import StartLimitStatus
 from .identify import Refusal
 
-_END_OF_HEADER: Final = re.compile(rb"\n\r?\n")
 _ROUTE: Final = re.compile(r"(?:/api(?:/v(?P<version>\d{1,3}))?)?/gateway(?P<bot>/bot)?")
 _UNAUTHORIZED: Final = 401
 _BODILESS: Final = (204, 304)
@@ -77,7 +77,7 @@ class HttpExchange:
 
     def next_request(self, inbox: bytearray) -> HttpRequest | HttpResponse | None:
         """Cut the request's header off `inbox`. None: it is not whole; a response: what answers one that is none."""
-        end = _END_OF_HEADER.search(inbox, self._searched, self._limit)
+        end = END_OF_HEADER.search(inbox, self._searched, self._limit)
         if end is None:
             if len(inbox) >= self._limit:
                 return _error(431, "Request Header Fields Too Large")

@@ -6,18 +6,14 @@ whether a header is too long would depend on how the bytes were cut.
 
 import base64
 import random
-import re
 
 import h11
 from wsproto.utilities import generate_accept_token
 
 from ..errors import InvalidHandshakeError
+from ..http_head import END_OF_HEADER, retry_after_waits
 from ..url import GatewayUrl
 from .events import Opened, Refused
-
-_END_OF_HEADER = re.compile(rb"\n\r?\n")
-MAX_RETRY_AFTER = 3600.0
-"""Seconds. A longer wait than this is nothing that a gateway would ask for (F23)."""
 
 
 class UpgradeRequest:
@@ -49,7 +45,7 @@ class UpgradeRequest:
         """Take bytes. Returns the verdict and the bytes behind the header, or None while the header is not whole."""
         self._buffer += data
         while True:
-            end = _END_OF_HEADER.search(self._buffer, 0, self._limit)
+            end = END_OF_HEADER.search(self._buffer, 0, self._limit)
             if end is None:
                 if len(self._buffer) < self._limit:
                     return None
@@ -72,7 +68,8 @@ class UpgradeRequest:
         if isinstance(response, h11.Response):
             status = response.status_code
             detail = f"the upgrade was refused with HTTP {status}"
-            return Refused(InvalidHandshakeError(detail, status, _retry_after(response)))
+            waits = retry_after_waits(response)
+            return Refused(InvalidHandshakeError(detail, status, waits[0] if waits else None))
         return Refused(InvalidHandshakeError("the answer to the upgrade is not HTTP"))
 
     def _switching(self, response: h11.InformationalResponse) -> Opened | Refused:
@@ -96,11 +93,3 @@ class _Fields:
     def tokens(self, name: bytes) -> set[str]:
         joined = b",".join(self.values(name)).decode("latin-1")
         return {token.strip().lower() for token in joined.split(",")}
-
-
-def _retry_after(response: h11.Response) -> float | None:
-    """Retry-After in seconds (RFC 9110 section 10.2.3), at most an hour; a date is not understood."""
-    for name, value in response.headers:
-        if name == b"retry-after" and re.fullmatch(rb"\d{1,9}(\.\d{1,9})?", value):
-            return min(float(value), MAX_RETRY_AFTER)
-    return None
