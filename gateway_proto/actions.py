@@ -8,9 +8,14 @@ from enum import Enum
 from typing import Any, TypeAlias, TypeVar, overload
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import force_setattr
 
 from .commands import InterMessage
 from .errors import GatewayError
+from .events.catalogue import DISPATCH_NAMES
+from .events.decode import decode_event
+from .events.fit import DECODE_ERRORS, DECODERS, fit
 from .secret import Secret
 from .stage import ConnectionStage
 
@@ -111,7 +116,13 @@ class Reconnect(_Action, frozen=True, kw_only=True):
     cause: GatewayError
 
 
-class Dispatch(_Action, frozen=True):
+class _Memo(_Action, frozen=True, kw_only=True):
+    """Room for what `Dispatch.data` decoded. It is no part of the value: not compared, hashed, printed or stored."""
+
+    memo: Any = UNSET
+
+
+class Dispatch(_Memo, frozen=True):
     """Reports: an event. `raw` is the JSON of `d`, as it came; it is decoded when somebody asks and not before.
 
     `epoch` names the session (it changes with every READY); hand both back to `Shard.delivered` once the event is
@@ -124,17 +135,59 @@ class Dispatch(_Action, frozen=True):
     raw: msgspec.Raw
     replayed: bool = False
 
+    @property
+    def data(self) -> object:
+        """The payload as the type of its event (`gateway_proto.events`), decoded on first use and kept.
+
+        Narrow it by `isinstance` or `match`, or ask `get` for the one type that you want. An event that has no type
+        gives plain Python objects; a GUILD_CREATE during an outage gives an `UnavailableGuild`.
+
+        Raises:
+            EventDecodeError: the payload is not what the type says. `raw` has it, the connection goes on.
+        """
+        memo = self.memo
+        if memo is UNSET:
+            memo = decode_event(self.name, self.raw)
+            force_setattr(self, "memo", memo)
+        return memo
+
+    def get(self, type: type[T]) -> T | None:
+        """The payload, if this is the event of that type (`MessageCreate`); None, and nothing decoded, if it is not.
+
+        Raises:
+            EventDecodeError: as for `data`.
+        """
+        if DISPATCH_NAMES.get(type) != self.name:
+            return None
+        data = self.data
+        return data if isinstance(data, type) else None  # a GUILD_CREATE during an outage is none
+
     @overload
     def decode(self) -> Any: ...
     @overload
     def decode(self, type: type[T]) -> T: ...
     def decode(self, type: Any = Any) -> Any:
-        """`d` as plain Python objects, or as a type of yours (a msgspec Struct with just the fields you want).
+        """`d` as plain Python objects, or as a type of yours: a msgspec Struct with just the fields you want.
+
+        That is the fast way. `Snowflake` and the other types of `gateway_proto.events` can be fields of it.
 
         Raises:
-            msgspec.DecodeError: the payload is not of that type.
+            EventDecodeError: the payload is not of that type.
         """
-        return msgspec.json.decode(self.raw, type=type)
+        try:
+            return DECODERS[type](self.raw)
+        except DECODE_ERRORS:
+            pass  # out of the handler first: an error raised in it would keep this one, and the message, alive
+        return fit(self.name, self.raw, type)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dispatch) and self._value() == other._value()
+
+    def __hash__(self) -> int:
+        return hash(self._value())
+
+    def _value(self) -> tuple[int, int, str, bytes, bool]:
+        return (self.epoch, self.sequence, self.name, bytes(self.raw), self.replayed)
 
     def __repr__(self) -> str:
         return (

@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeGuard
 
 import msgspec
@@ -27,7 +27,7 @@ class Envelope(msgspec.Struct, gc=False):
     t: str | None = None
 
 
-decode = msgspec.json.Decoder(Envelope).decode
+decode: Final[Callable[[bytes], Envelope]] = msgspec.json.Decoder(Envelope).decode
 """Decode a message of valid UTF-8. Raises msgspec.DecodeError or RecursionError."""
 
 MAX_FORGIVEN: Final = 16 * 2**20

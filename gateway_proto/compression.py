@@ -105,8 +105,8 @@ class ZlibStream:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.ask = limit + 1
-        self.stream = zlib.decompressobj()
+        self.ask: int = limit + 1
+        self.stream: Decompressor = zlib.decompressobj()
         self._partial = bytearray()
         # The last bytes on the wire of the message that is not whole yet; empty while there is none.
         self._tail = b""
@@ -156,8 +156,8 @@ class ZstdStream:
     def __init__(self, limit: int, max_window: int) -> None:
         self._limit = limit
         self._max_window = max_window
-        self.ask = limit + 1
-        self.stream = zstd.ZstdDecompressor(
+        self.ask: int = limit + 1
+        self.stream: Decompressor = zstd.ZstdDecompressor(
             options={zstd.DecompressionParameter.window_log_max: max_window.bit_length() - 1}
         )
 

@@ -51,21 +51,21 @@ class Connection:
         self.generation = generation
         self.ws: WsClient | None = None
         self.heart: Heartbeat | None = None
-        self.budget = SendBudget()
+        self.budget: SendBudget = SendBudget()
         self.greeting: Greeting | None = None
         self.permit: IdentifyPermit | None = None
         self.wants_permit = False
         self.upgraded = False
         self.paused_since: float | None = None
         self.connected_at: float | None = None
-        self.last_received = now
-        self.last_dispatch = now
-        self.bytes_in = 0
+        self.last_received: float = now
+        self.last_dispatch: float = now
+        self.bytes_in: int = 0
         self._inflater = inflater
         self._max_message, self._call_budget = limits
         self._unread: Iterator[WsEvent | Ended] = iter(())
         self._allowance = 0
-        self.has_backlog = False
+        self.has_backlog: bool = False
         """Messages are left that the bound of a call kept back."""
 
     def open(self, ws: WsClient) -> None:

@@ -189,7 +189,7 @@ class Discovery:
         max_body: int = MAX_BODY,
     ) -> None:
         url = _parse_base(base)
-        self.endpoint = Endpoint(url.host, url.port, url.tls)
+        self.endpoint: Endpoint = Endpoint(url.host, url.port, url.tls)
         self._bot = token is not None
         # No limit of h11's own may come before ours, which do not depend on the chunking.
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header + max_body)

@@ -27,13 +27,17 @@ class GatewayError(Exception):
 
     def as_value(self) -> Self:
         """Itself, once raised, without what it was raised in: that would keep a message alive, and its secrets."""
-        self.__traceback__ = None
-        self.__context__ = None
-        return self
+        _forget_context(self)
+        return self.with_traceback(None)
 
     def __reduce__(self) -> tuple[object, ...]:
         # An exception is otherwise copied by a call of its class with the line of text, which most here do not take.
         return (_rebuild, (type(self), self.args, vars(self)))
+
+
+def _forget_context(error: GatewayError) -> None:
+    # Type checkers would take an assignment to `self.__context__` for a declaration of it.
+    error.__context__ = None
 
 
 def _rebuild(kind: type[GatewayError], args: tuple[object, ...], fields: dict[str, object]) -> GatewayError:
@@ -48,6 +52,19 @@ class InvalidConfigError(GatewayError):
 
 class BuildingUrlError(GatewayError):
     """The gateway's URL cannot be dialled: not ws(s), no host, a port that is none."""
+
+
+class EventDecodeError(GatewayError):
+    """The payload of an event is not what its type says. The connection knows nothing of it: `event.raw` has the JSON.
+
+    `path` says where, `$.author.id`; `detail` says what is wrong there, without the value.
+    """
+
+    def __init__(self, name: str, path: str, detail: str) -> None:
+        self.name = name
+        self.path = path
+        self.detail = detail
+        super().__init__(f"the payload of {name} does not fit at {path}: {detail}")
 
 
 class ClosedError(GatewayError):
@@ -239,7 +256,7 @@ class MessageTooLargeError(BoundExceededError):
     """A message on the wire, by its declared length. With transport compression it has a setting of its own."""
 
     what = "a message on the wire"
-    setting = "max_message"
+    setting: str = "max_message"
 
     def __init__(self, limit: int, *, compressed: bool = False) -> None:
         if compressed:

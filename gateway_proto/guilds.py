@@ -13,7 +13,7 @@ class AwaitedGuilds:
 
     def __init__(self) -> None:
         self._missing: set[int] = set()
-        self.settled = True
+        self.settled: bool = True
         """Nothing is awaited (any more)."""
 
     def start(self, guild_ids: Iterable[int]) -> None:

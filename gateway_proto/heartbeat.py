@@ -55,16 +55,16 @@ class Heartbeat:
 
     def __init__(self, interval: float, now: float, rng: random.Random) -> None:
         self._rng = rng
-        self.interval = _clamp(interval)
+        self.interval: float = _clamp(interval)
         self._due = now + self.interval * rng.random()
         self._probed_at: float | None = None
         # When the last scheduled beat was due that no ACK has followed, and how many beats in a row it is. Answers to
         # op 1 are left out: one just ahead of a scheduled beat leaves the peer no time for its ACK.
         self._listening_since: float | None = None
         self._missed = 0
-        self.queued = False
+        self.queued: bool = False
         """A beat waits to be drained."""
-        self.scheduled = False
+        self.scheduled: bool = False
         """It is one of the schedule, which nothing may hold up; no answer to op 1, nor the caller's wish."""
         self._unacknowledged_since: float | None = None
         self.sent_at: float | None = None

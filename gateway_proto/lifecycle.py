@@ -28,6 +28,7 @@ from .connection import Connection
 from .errors import GatewayError, InvalidHandshakeError, ReconnectFailureError
 from .guilds import AwaitedGuilds
 from .outbox import Outbox
+from .presence import CurrentPresence
 from .route import Route
 from .session import LiveSession, Session, mismatch
 from .setbacks import Setbacks
@@ -47,22 +48,22 @@ class Lifecycle:
     def __init__(self, config: ShardConfig, rng: random.Random, session: Session | None) -> None:
         self.config = config
         self.rng = rng
-        self.now = float("-inf")
+        self.now: float = float("-inf")
         self.actions: list[ShardAction] = []
-        self.machine = StageMachine()
-        self.timers = Timers()
-        self.backoff = Backoff(rng)
-        self.route = Route(config.url, config.resume_domains)
-        self.setbacks = Setbacks()
-        self.outbox = Outbox(config.limits.max_queued_commands)
-        self.guilds = AwaitedGuilds()
-        self.guild_came_at = 0.0
-        self.tally = Tally()
-        self.presence = config.presence
-        self.started = False
-        self.is_shutdown = False
-        self.generation = 0
-        self.epoch = 0
+        self.machine: StageMachine = StageMachine()
+        self.timers: Timers = Timers()
+        self.backoff: Backoff = Backoff(rng)
+        self.route: Route = Route(config.url, config.resume_domains)
+        self.setbacks: Setbacks = Setbacks()
+        self.outbox: Outbox = Outbox(config.limits.max_queued_commands)
+        self.guilds: AwaitedGuilds = AwaitedGuilds()
+        self.guild_came_at: float = 0.0
+        self.tally: Tally = Tally()
+        self.presence: CurrentPresence = config.presence
+        self.started: bool = False
+        self.is_shutdown: bool = False
+        self.generation: int = 0
+        self.epoch: int = 0
         self.connection: Connection | None = None
         self.session: LiveSession | None = None
         self._lost_at: float | None = None

@@ -123,12 +123,12 @@ class LiveSession:
         delivered: int,
         application_id: int | None,
     ) -> None:
-        self.epoch = epoch
-        self.id = id
-        self.resume_url = resume_url
-        self.received = sequence
-        self.delivered = delivered
-        self.application_id = application_id
+        self.epoch: int = epoch
+        self.id: Secret = id
+        self.resume_url: Secret | None = resume_url
+        self.received: int = sequence
+        self.delivered: int = delivered
+        self.application_id: int | None = application_id
 
     def snapshot(self, binding: SessionBinding, wall: float | None) -> Session | None:
         """The session at the delivered sequence; None while nothing of it was delivered."""

@@ -18,7 +18,7 @@ class Setbacks:
 
     def forget(self) -> None:
         """A new session starts with a clean record."""
-        self.resumes = 0
+        self.resumes: int = 0
         """RESUMEs written since the last dispatch."""
         self._first_resume_at = 0.0
         self._sequence = -1

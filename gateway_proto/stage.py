@@ -105,7 +105,7 @@ class StageMachine:
     __slots__ = ("stage",)
 
     def __init__(self) -> None:
-        self.stage = ConnectionStage.DISCONNECTED
+        self.stage: ConnectionStage = ConnectionStage.DISCONNECTED
 
     def apply(self, step: StageInput) -> tuple[ConnectionStage, ConnectionStage] | None:
         """Take a step. Returns (old, new), or None where the table says that the input changes nothing."""

@@ -24,7 +24,7 @@ class Tally:
         self.gaps = 0
         self.unrecognized = 0
         self.before_ready = 0
-        self.lag = 0.0
+        self.lag: float = 0.0
         self.ready_at: float | None = None
         self.discards: Counter[DiscardCause] = Counter()
 

@@ -19,9 +19,9 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "backoff close_codes guilds heartbeat intents opcodes presence ratelimit secret setbacks sharding stage timers",
         "errors",
         "codec commands compression session url",
-        "websocket",
+        "events websocket",
         "actions config route",
-        "connection outbox tally websocket_ext",
+        "connection outbox requests tally websocket_ext",
         "lifecycle",
         "conversation snapshot",
         "shard",
@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "testing",
     )
 )
-"""`websocket`, `server` and `testing` are packages, each one layer. A module is listed once."""
+"""`events`, `requests`, `server`, `testing` and `websocket` are packages, each one layer. A module is listed once."""
 
 MAX_FILE = 700
 MAX_FUNCTION = 70

@@ -14,8 +14,16 @@ import pytest
 import gateway_proto
 from gateway_proto import GatewayError, ShardAction, errors
 from gateway_proto.discovery import DiscoveryError
+from gateway_proto.requests import RequestError
 
-PACKAGES = ["gateway_proto", "gateway_proto.websocket", "gateway_proto.testing", "gateway_proto.server"]
+PACKAGES = [
+    "gateway_proto",
+    "gateway_proto.events",
+    "gateway_proto.requests",
+    "gateway_proto.server",
+    "gateway_proto.testing",
+    "gateway_proto.websocket",
+]
 INTERNAL_BASES = {"ShardCountError"}
 """Shares code between two causes; nobody needs to catch it."""
 
@@ -80,14 +88,14 @@ def test_a_cause_is_a_value_that_can_be_copied_and_sent(cause: GatewayError) -> 
 
 
 def test_no_cause_hides_elsewhere() -> None:
-    """Each is among the shard's causes, but for those of asking where to dial."""
+    """Each is among the shard's causes, but for those of asking where to dial, and of requests."""
     pending = [GatewayError]
     while pending:
         kind = pending.pop()
         pending += kind.__subclasses__()
         if kind.__module__.startswith("gateway_proto.") and kind.__module__ != "gateway_proto.errors":
-            assert issubclass(kind, DiscoveryError)
-            assert kind.__module__ == "gateway_proto.discovery"
+            assert issubclass(kind, DiscoveryError | RequestError)
+            assert kind.__module__.split(".")[1] in ("discovery", "requests")
             assert kind.__doc__
 
 

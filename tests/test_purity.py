@@ -21,14 +21,14 @@ SOURCES = sorted(PACKAGE.glob("**/*.py"))
 
 MAY_IMPORT = {
     # of the standard library, what computes and nothing else
-    "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json",
-    "math", "operator", "random", "re", "string", "struct", "sys", "types", "typing", "urllib.parse", "zlib",
+    "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "heapq", "itertools",
+    "json", "math", "operator", "random", "re", "string", "struct", "sys", "types", "typing", "urllib.parse", "zlib",
     "backports.zstd", "compression.zstd",
     # the dependencies
     "h11", "msgspec", "wsproto",
 }  # fmt: skip
 FORBIDDEN = {
-    "_thread", "anyio", "asyncio", "concurrent", "ctypes", "datetime", "gateway_transports", "io", "logging",
+    "_thread", "anyio", "asyncio", "concurrent", "ctypes", "gateway_transports", "io", "logging",
     "multiprocessing", "os", "pathlib", "platform", "queue", "sched", "secrets", "select", "selectors", "shutil",
     "signal", "sniffio", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "trio", "uuid", "warnings",
 }  # fmt: skip
@@ -37,6 +37,8 @@ ATTRIBUTES = {
     # of some modules only this
     "random": {"Random"},
     "sys": {"version_info"},
+    # as types and to convert, not to ask what time it is
+    "datetime": {"UTC", "datetime", "fromtimestamp", "timedelta", "timezone"},
 }
 
 
@@ -76,6 +78,8 @@ def faults(source: Path, text: str) -> list[str]:
                 for alias in node.names
                 if alias.name not in ATTRIBUTES[node.module]
             ]
+        elif isinstance(node, ast.Import) and any(alias.name == "datetime" for alias in node.names):
+            found.append(f"{node.lineno}: all of datetime")
         elif isinstance(node, ast.Import) and any(alias.asname and alias.name in ATTRIBUTES for alias in node.names):
             found.append(f"{node.lineno}: a module under another name")
         elif isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
@@ -106,6 +110,9 @@ def test_source(source: Path) -> None:
         "from random import choice",
         "import random as r\nr.random()",
         "import sys\nsys.stdout.write('')",
+        "from datetime import datetime\ndatetime.now()",
+        "from datetime import date",
+        "import datetime\ndatetime.datetime.now()",
         "open('x')",
         "print('x')",
         "def f(p=print): p('x')",

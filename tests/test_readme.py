@@ -13,7 +13,23 @@ from typer.testing import CliRunner
 
 import gateway_proto
 import gateway_proto.websocket_ext
-from gateway_proto import ShardConfig
+from gateway_proto import Dispatch, ShardConfig
+from gateway_proto.events import (
+    DISPATCH_NAMES,
+    UNSET,
+    GuildMemberAdd,
+    GuildMemberFlags,
+    Maybe,
+    MessageCreate,
+    MessageDelete,
+    MessageType,
+    Model,
+    Permissions,
+    User,
+    UserUpdate,
+    created_at,
+    encode,
+)
 from gateway_proto.stage import diagram
 from gateway_transports.anyio import ShardRunner, open_shard
 from gateway_transports.cli.app import app
@@ -23,6 +39,10 @@ from .shared_data import REPOSITORY, seed_file
 
 README = (REPOSITORY / "README.md").read_text()
 TABLE = [line.strip("| ").split(" | ") for line in README.splitlines() if line.startswith("| `")]
+
+
+BOT, TYPED, EMBEDDING = range(3)
+"""Which block of Python in the README is which."""
 
 
 def blocks(language: str) -> list[str]:
@@ -42,7 +62,7 @@ def test_the_stage_diagram_is_printed_from_the_table() -> None:
 
 
 def test_the_embedding_is_the_one_that_a_test_runs() -> None:
-    assert blocks("python")[1] == (REPOSITORY / "tests" / "embed_socket.py").read_text()
+    assert blocks("python")[EMBEDDING] == (REPOSITORY / "tests" / "embed_socket.py").read_text()
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row[0].replace("`", ""))
@@ -103,7 +123,7 @@ async def test_the_bot_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DISCORD_TOKEN", "a.bot.token")
         console = _Console()
         names: dict[str, Any] = {"__name__": "bot", "print": console.print}
-        exec(compile(blocks("python")[0], "README.md", "exec"), names)
+        exec(compile(blocks("python")[BOT], "README.md", "exec"), names)
         with anyio.fail_after(30):
             async with anyio.create_task_group() as group:
                 group.start_soon(names["main"])
@@ -111,8 +131,57 @@ async def test_the_bot_runs(monkeypatch: pytest.MonkeyPatch) -> None:
                 while not console.full.is_set():
                     number += 1
                     gateway.broadcast("TYPING_START", b"{}")
-                    gateway.broadcast("MESSAGE_CREATE", b'{"content":"number %d"}' % number)
+                    gateway.broadcast("MESSAGE_CREATE", encode(message(content=f"number {number}")))
                     await anyio.lowlevel.checkpoint()
                 group.cancel_scope.cancel()
-    first = int(console.lines[0].removeprefix("number "))
-    assert console.lines[:3] == [f"number {first + step}" for step in range(3)]
+    first = int(console.lines[0].removeprefix("somebody: number "))
+    assert console.lines[:3] == [f"somebody: number {first + step}" for step in range(3)]
+
+
+def message(content: str, guild_id: Maybe[int] = UNSET) -> MessageCreate:
+    return MessageCreate(
+        id=2,
+        channel_id=3,
+        guild_id=guild_id,
+        author=User(id=4, username="somebody", discriminator="0"),
+        content=content,
+        timestamp=created_at(2),
+        tts=False,
+        mention_everyone=False,
+        mentions=[],
+        mention_roles=[],
+        attachments=[],
+        embeds=[],
+        pinned=False,
+        type=MessageType.DEFAULT,
+    )
+
+
+def member(permissions: Maybe[Permissions]) -> GuildMemberAdd:
+    return GuildMemberAdd(
+        guild_id=1,
+        user=User(id=4, username="somebody", discriminator="0"),
+        roles=[],
+        deaf=False,
+        mute=False,
+        flags=GuildMemberFlags(0),
+        permissions=permissions,
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (message("hello", guild_id=9), "in 9: hello"),
+        (message("hello"), "in a direct message: hello"),
+        (MessageDelete(id=175928847299117063, channel_id=1), "a message of 30 April 2016 is gone"),
+        (member(UNSET), "somebody joined"),
+        (member(Permissions.ADMINISTRATOR | Permissions.SPEAK), "somebody joined as an administrator"),
+        (UserUpdate(id=4, username="somebody", discriminator="0"), None),
+    ],
+)
+def test_the_typed_handler_says_what_it_should(payload: Model, said: str | None) -> None:
+    names: dict[str, Any] = {"__name__": "typed"}
+    exec(compile(blocks("python")[TYPED], "README.md", "exec", dont_inherit=True), names)
+    event = Dispatch(1, 1, DISPATCH_NAMES[type(payload)], msgspec.Raw(encode(payload)))
+    assert names["describe"](event) == said

@@ -19,7 +19,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self.deflater: Deflater = Plain()
-        self.unsent = 0
+        self.unsent: int = 0
         self.chunk: int | None = None
         self.fragment: int | None = None
         self.split: int | None = None

@@ -25,7 +25,7 @@ class Registry:
 
     def __init__(self, config: ServerConfig, rng: random.Random, plan: FaultPlan) -> None:
         self.sessions: dict[Secret, ServerSession] = {}
-        self.start_limit = StartLimit(config.session_limit, config.session_limit_period)
+        self.start_limit: StartLimit = StartLimit(config.session_limit, config.session_limit_period)
         self._config = config
         self._rng = rng
         self._plan = plan

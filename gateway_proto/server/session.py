@@ -41,7 +41,7 @@ class ReplayBuffer:
         self._capacity = capacity
         self._kept: deque[tuple[int, bytes]] = deque()
         # The highest sequence that cannot be replayed any more.
-        self.lost = 0
+        self.lost: int = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -89,15 +89,15 @@ class ServerSession:
     def __init__(
         self, id: Secret, number: int, request: IdentifyRequest, capacity: int, plan: FaultPlan, now: float
     ) -> None:
-        self.id = id
-        self.number = number
-        self.token = request.token
+        self.id: Secret = id
+        self.number: int = number
+        self.token: Secret = request.token
         self.shard: ShardInfo | None = request.shard
-        self.intents = request.intents
+        self.intents: int = request.intents
         self.presence: dict[str, Any] | None = request.presence
-        self.compress = request.compress
-        self.sequence = 0
-        self.buffer = ReplayBuffer(capacity)
+        self.compress: bool = request.compress
+        self.sequence: int = 0
+        self.buffer: ReplayBuffer = ReplayBuffer(capacity)
         self.outlet: Outlet | None = None
         self.detached_at: float | None = now
         self._plan = plan

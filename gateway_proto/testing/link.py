@@ -72,15 +72,15 @@ class Link:
     ) -> None:
         self.shard = shard
         self.server = server
-        self.now = now
+        self.now: float = now
         self.latency = latency
         self.chunk = chunk
         self.hold = 0
         self.sink: list[Dispatch] = []
-        self.refuse_dials = 0
+        self.refuse_dials: int = 0
         """So many of the next dials fail."""
-        self.is_paused = False
-        self.identified_at = float("-inf")
+        self.is_paused: bool = False
+        self.identified_at: float = float("-inf")
         """When the last permit was used; a shard of a later process has to know."""
         self._rng = rng
         self._observe = observe

@@ -83,7 +83,7 @@ class EventStream(Iterator[GeneratedEvent]):
         self._makers: dict[str, Callable[[], Payload]] = world.makers
         self._shard = shard[0]
         self._encode = msgspec.json.Encoder().encode
-        self.number = 0
+        self.number: int = 0
         """The number of the last event made."""
 
     def __next__(self) -> GeneratedEvent:
@@ -164,7 +164,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._shards: dict[int, _Seen] = {}
-        self.unnumbered = 0
+        self.unnumbered: int = 0
         self.names: Counter[str] = Counter()
         """How many numbered payloads came, by the name of their event."""
 

@@ -1,7 +1,7 @@
 """Made-up values of the kinds that Discord sends: snowflakes, hashes, timestamps, names, text. All from one `rng`."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class Values:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.random = rng.random
-        self.now = START
+        self.random: Callable[[], float] = rng.random
+        self.now: int = START
         """Milliseconds since the Unix epoch."""
         self._words = [*_COMMON.split(), *(self.name() for _ in range(600))]
 

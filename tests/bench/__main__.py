@@ -1,13 +1,13 @@
-"""`python -m tests.bench road [--json] [--events N] [--rounds N]`."""
+"""`python -m tests.bench road|decode [--json] [--events N] [--rounds N]`."""
 
 import argparse
 import json
 from collections.abc import Callable
 from typing import Any
 
-from . import road
+from . import decode, road
 
-BENCHMARKS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {"road": road.rows}
+BENCHMARKS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {"road": road.rows, "decode": decode.rows}
 
 
 def main() -> None:

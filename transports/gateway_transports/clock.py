@@ -38,7 +38,7 @@ class SystemClock:
     """The machine's clock; time asleep counts where the platform can tell it."""
 
     def __init__(self) -> None:
-        self.now = suspend_aware()
+        self.now: Callable[[], float] = suspend_aware()
 
     async def wait(self, event: anyio.Event, until: float | None) -> None:
         if until is None:

@@ -113,11 +113,11 @@ class _Pipe:
         self._clock = clock
         self.chunks: deque[tuple[float, bytes]] = deque()
         self.size = 0
-        self.last_arrival = -math.inf
+        self.last_arrival: float = -math.inf
         self.eof_at: float | None = None
         self.reset_at: float | None = None
         self.reader_gone = False
-        self.changed = anyio.Event()
+        self.changed: anyio.Event = anyio.Event()
 
     def stir(self) -> None:
         self._clock.stir()

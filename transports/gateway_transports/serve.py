@@ -51,8 +51,8 @@ class Gateway:
         clock: Clock | None = None,
         on_action: Callable[[ServerAction], object] | None = None,
     ) -> None:
-        self.server = Server(config, rng=rng or random.SystemRandom())
-        self.clock = clock or SystemClock()
+        self.server: Server = Server(config, rng=rng or random.SystemRandom())
+        self.clock: Clock = clock or SystemClock()
         self.port = 0
         """What it listens on; 0 without a listener."""
         self._on_action = on_action

@@ -37,7 +37,7 @@ class EventQueue:
 
     def __init__(self, limits: QueueLimits) -> None:
         self.limits = limits
-        self.size = 0
+        self.size: int = 0
         """Bytes of JSON."""
         self._newest = 0
         self._events: deque[Dispatch] = deque()

@@ -45,9 +45,9 @@ class TlsMachine:
             raise TlsError(f"no TLS connection can be made to {hostname!r}: {one_line(error)}") from None
         self._hostname = hostname
         self._read_ahead: list[bytes] = []
-        self.is_open = False
+        self.is_open: bool = False
         """The handshake is done."""
-        self.is_eof = False
+        self.is_eof: bool = False
         """Nothing more comes from the peer."""
         self.error: TlsError | None = None
         self._shake_hands()

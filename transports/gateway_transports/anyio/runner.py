@@ -13,7 +13,7 @@ ends, by its own end, an exception or a cancellation, the shard detaches in orde
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.abc
@@ -21,6 +21,7 @@ import anyio.lowlevel
 
 from gateway_proto import (
     Activity,
+    CommandEnded,
     Connect,
     ConnectError,
     ConnectionStage,
@@ -35,11 +36,15 @@ from gateway_proto import (
     PermitReturned,
     PermitUsed,
     Session,
+    SessionLost,
     Shard,
     ShardAction,
     ShardConfig,
     ShardSnapshot,
+    StageChanged,
 )
+from gateway_proto.events import ChannelInfo
+from gateway_proto.requests import GuildRequests, Members, Sounds
 
 from ..clock import Clock, SystemClock
 from ..contract import Dialer
@@ -49,6 +54,7 @@ from ..gate import IdentifyGate, LocalGate
 from ..sink import EventQueue, QueueLimits
 from ..tasks import background
 from .dial import AnyioDialer
+from .requests import AwaitedRequests
 
 _TURN: Final = 64
 """Events that an iteration takes from a filled queue before other tasks get their turn."""
@@ -92,11 +98,13 @@ async def open_shard(
         GatewayError: the shard has ended by itself, and neither the iteration nor `wait` was there to say so.
     """
     clock = clock or SystemClock()
-    shard = Shard(config, rng=rng or random.SystemRandom(), session=session)
+    rng = rng or random.SystemRandom()
+    shard = Shard(config, rng=rng, session=session)
     async with background() as group:
         runner = ShardRunner(
             shard,
             group,
+            requests=GuildRequests(config, rng=rng),
             clock=clock,
             dialer=dialer or AnyioDialer(),
             gate=identify_gate or LocalGate(clock),
@@ -150,6 +158,7 @@ class ShardRunner:
         shard: Shard,
         group: anyio.abc.TaskGroup,
         *,
+        requests: GuildRequests,
         clock: Clock,
         dialer: Dialer,
         gate: IdentifyGate,
@@ -168,6 +177,8 @@ class ShardRunner:
         self._has_sink = sink is not None
         self._on_action = on_action
         self._manual = manual_acknowledge
+        self._requests = AwaitedRequests(requests, clock, self.send)
+        self._waiters = self._requests.waiters
         self._ticker = Ticker(clock, self._next_timeout, self._on_timeout)
         self._connections: dict[int, _Connection] = {}
         self._current: _Connection | None = None
@@ -270,6 +281,78 @@ class ShardRunner:
         self._end(resumable=resumable)
         await self._idle.wait()
 
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    async def request_members(
+        self,
+        guild_id: int,
+        *,
+        query: str | None = None,
+        limit: int = 0,
+        user_ids: Iterable[int] | None = None,
+        presences: bool = False,
+    ) -> Members:
+        """Ask for members by the start of their name, by id or, with neither, for all, and wait for all chunks (F35).
+
+        All members of a guild can be asked for once in 30 s; a second request waits for its turn. There is no limit to
+        the wait for that, for a session and for a reconnect, only to the silence of a gateway that is connected: 30 s.
+        A cancelled wait drops the request.
+
+        The chunks are seen before they enter the queue of events, in which they come as well. So the task that iterates
+        may wait here, as long as what comes meanwhile fits into the queue: an answer beyond `QueueLimits.bytes`, some
+        30,000 members by default, is for another task to ask for.
+
+        Args:
+            limit: at most so many, 1 to 100 with a query; 0: as many as Discord gives.
+            user_ids: 1 to 100.
+            presences: those of these members, too.
+
+        Raises:
+            LocalProtocolError: nothing was sent: the guild is another shard's, an intent is lacking (GUILD_MEMBERS for
+                all members, GUILD_PRESENCES for presences), an argument is out of its range.
+            IncompleteMembersError: the shard ended, nothing came for 30 s, or a chunk could not be decoded; it holds
+                what did come.
+        """
+        id = self._requests.machine.request_members(
+            guild_id, self._clock.now(), query=query, limit=limit, user_ids=user_ids, presences=presences
+        )
+        members: Members = await self._answer(id)
+        return members
+
+    async def request_soundboard_sounds(self, guild_ids: Iterable[int]) -> Sounds:
+        """Ask for the soundboard sounds of guilds, and wait for all of them: {guild id: sounds}.
+
+        Raises:
+            LocalProtocolError: as for `request_members`.
+            IncompleteSoundsError: likewise.
+        """
+        sounds: Sounds = await self._answer(
+            self._requests.machine.request_soundboard_sounds(guild_ids, self._clock.now())
+        )
+        return sounds
+
+    async def request_channel_info(
+        self, guild_id: int, fields: Iterable[str] = ("status", "voice_start_time")
+    ) -> ChannelInfo:
+        """Ask for these ephemeral fields of a guild's voice channels, and wait for them.
+
+        Raises:
+            LocalProtocolError: as for `request_members`.
+            RequestError: likewise; there is nothing to hold.
+        """
+        info: ChannelInfo = await self._answer(
+            self._requests.machine.request_channel_info(guild_id, fields, self._clock.now())
+        )
+        return info
+
+    async def _answer(self, id: int) -> Any:
+        with self._requests.awaiting(id) as waiter:
+            if self._ended.is_set():
+                self._requests.close()
+            else:
+                self._do([])
+            return await waiter.wait(lambda: self._error)
+
     # -- getters -----------------------------------------------------------------------------------------------
 
     def snapshot(self) -> ShardSnapshot:
@@ -328,6 +411,8 @@ class ShardRunner:
                     if self._on_action is not None:
                         self._on_action(action)
                     if type(action) is Dispatch:
+                        if self._waiters:
+                            self._requests.receive(action)
                         self._put(action)
                         last = action
                 except Exception as error:
@@ -339,6 +424,8 @@ class ShardRunner:
         if self._error is not None:
             self._end(resumable=True)
             return
+        if self._waiters:
+            self._requests.pump()
         if self._full_since is not None or self._queue.is_full:
             self._judge_queue()
         if self._current is not None and self._current.link is not None:
@@ -361,6 +448,8 @@ class ShardRunner:
                 self._gate.used(action.permit, action.at)
             case PermitReturned():
                 self._gate.returned(action.permit)
+            case CommandEnded() | SessionLost() | StageChanged():
+                self._requests.receive(action)
             case Fatal():
                 self._error = self._error or action.cause
 
@@ -369,6 +458,7 @@ class ShardRunner:
             return
         self._ended.set()
         self._ticker.stop()
+        self._requests.close()
         self._do(self._shard.close(self._clock.now(), resumable=resumable))
         self._queue.stir()
         if self._error is not None and self._has_sink and not self._waiting:
@@ -438,19 +528,19 @@ class ShardRunner:
 
     def _next_timeout(self) -> float | None:
         due = self._shard.next_timeout()
-        if self._full_since is None:
-            return due
-        over = self._full_since + self._patience
-        return over if due is None else min(due, over)
+        if self._waiters:
+            due = _earlier(due, self._requests.machine.next_timeout())
+        return due if self._full_since is None else _earlier(due, self._full_since + self._patience)
 
     def _on_timeout(self) -> bool:
         now = self._clock.now()
         if self._full_since is not None and now >= self._full_since + self._patience:
             self._fail(SlowConsumerError(f"no room was made in the queue of events for {self._patience:g} s"))
             return True
+        has_ended = self._requests.handle_timeout()
         actions = self._shard.handle_timeout(now)
         self._do(actions)
-        return bool(actions)
+        return has_ended or bool(actions)
 
     def _judge_queue(self) -> None:
         """The queue is full, or was and has no room yet."""
@@ -467,10 +557,12 @@ class ShardRunner:
         if connection and connection.link and not connection.is_paused and self._shard.stage in _EVENT_STAGES:
             connection.is_paused = True
             connection.link.pause()
+            self._requests.machine.reading_paused(now)
             self._do(self._shard.reading_paused(connection.connect.generation, now))
 
     def _resume_reading(self) -> None:
         self._full_since = None
+        self._requests.machine.reading_resumed(self._clock.now())
         connection = self._current
         if connection and connection.link and connection.is_paused:
             connection.is_paused = False
@@ -480,3 +572,7 @@ class ShardRunner:
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error
         self._end(resumable=True)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return one if other is None else other if one is None else min(one, other)

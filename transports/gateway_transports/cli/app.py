@@ -11,7 +11,7 @@ from .options import InputError, tell
 from .run import run
 from .serve import serve
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="gateway-proto",
     help="The Discord gateway: see it work, run a bot on it, or serve one to try a client against.",
     add_completion=False,

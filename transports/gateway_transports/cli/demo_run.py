@@ -97,15 +97,15 @@ class Demo:
 
     def __init__(self, settings: DemoSettings, *, faults: Mapping[int, DispatchFault] | None = None) -> None:
         self.settings = settings
-        self.tally = Tally()
-        self.arrived = 0
+        self.tally: Tally = Tally()
+        self.arrived: int = 0
         """Numbered events that came, in any order and number."""
-        self.resumes = 0
-        self.identifies = 0
-        self.stage = ConnectionStage.DISCONNECTED
+        self.resumes: int = 0
+        self.identifies: int = 0
+        self.stage: ConnectionStage = ConnectionStage.DISCONNECTED
         self.outages: list[Outage] = []
-        self.clock = SystemClock()
-        self.number = 0
+        self.clock: SystemClock = SystemClock()
+        self.number: int = 0
         """The last number sent."""
         self._faults = faults or {}
         self._rng = random.Random(settings.seed)
