@@ -20,12 +20,12 @@ OURS = {
     ("untouched", "gateway-proto"),
     ("untouched", "envelope"),
     ("partial", "gateway-proto"),
-    ("partial", "gateway-proto, payload"),
+    ("partial", "gateway-proto, message"),
     ("full", "gateway-proto"),
-    ("full", "gateway-proto, payload"),
+    ("full", "gateway-proto, message"),
     ("full", "json"),
 }
-OTHERS = {"orjson": "orjson", "orjson, payload": "orjson", "discord.py": "discord", "hikari": "hikari"}
+OTHERS = {"orjson": "orjson", "orjson, message": "orjson", "discord.py": "discord", "hikari": "hikari"}
 """Each with the module that it needs."""
 
 
