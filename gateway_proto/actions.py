@@ -117,7 +117,7 @@ class Reconnect(_Action, frozen=True, kw_only=True):
 
 
 class _Memo(_Action, frozen=True, kw_only=True):
-    """Room for what `Dispatch.data` decoded. It is no part of the value: not compared, hashed, printed or stored."""
+    """Room for what `Dispatch.data` decoded: (name, raw, data). It is no part of the value."""
 
     memo: Any = UNSET
 
@@ -146,10 +146,11 @@ class Dispatch(_Memo, frozen=True):
             EventDecodeError: the payload is not what the type says. `raw` has it, the connection goes on.
         """
         memo = self.memo
-        if memo is UNSET:
-            memo = decode_event(self.name, self.raw)
+        # A copy with another name or payload (`msgspec.structs.replace`) has the memo of the original.
+        if memo is UNSET or memo[0] is not self.name or memo[1] is not self.raw:
+            memo = (self.name, self.raw, decode_event(self.name, self.raw))
             force_setattr(self, "memo", memo)
-        return memo
+        return memo[2]
 
     def get(self, type: type[T]) -> T | None:
         """The payload, if this is the event of that type (`MessageCreate`); None, and nothing decoded, if it is not.
@@ -166,10 +167,13 @@ class Dispatch(_Memo, frozen=True):
     def decode(self) -> Any: ...
     @overload
     def decode(self, type: type[T]) -> T: ...
+    @overload
+    def decode(self, type: Any) -> Any: ...
     def decode(self, type: Any = Any) -> Any:
         """`d` as plain Python objects, or as a type of yours: a msgspec Struct with just the fields you want.
 
-        That is the fast way. `Snowflake` and the other types of `gateway_proto.events` can be fields of it.
+        That is the fast way. `Snowflake` and the other types of `gateway_proto.events` can be fields of it. A field
+        that may be UNSET is left so if it does not fit; any other that does not is an error.
 
         Raises:
             EventDecodeError: the payload is not of that type.
@@ -194,6 +198,14 @@ class Dispatch(_Memo, frozen=True):
             f"Dispatch(epoch={self.epoch}, sequence={self.sequence}, name={self.name!r}, "
             f"raw=<{len(bytes(self.raw))} bytes>, replayed={self.replayed})"
         )
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        raw = f"<{len(bytes(self.raw))} bytes>"
+        shown = {"epoch": self.epoch, "sequence": self.sequence, "name": self.name, "raw": raw}
+        return [*shown.items(), ("replayed", self.replayed)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Dispatch, (self.epoch, self.sequence, self.name, self.raw, self.replayed))
 
 
 class Unrecognized(_Action, frozen=True, kw_only=True):

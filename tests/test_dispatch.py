@@ -1,6 +1,7 @@
 """What a `Dispatch` gives of its payload: nothing until asked, then typed, as plain objects, or as a type of yours."""
 
 import copy
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
 from gateway_proto import Dispatch, EventDecodeError
 from gateway_proto.events import (
@@ -18,8 +20,10 @@ from gateway_proto.events import (
     MessageDelete,
     Model,
     Snowflake,
+    Timestamp,
     TypingStart,
     UnavailableGuild,
+    VoiceServerUpdate,
     decode,
 )
 
@@ -152,10 +156,47 @@ def test_half_a_guild_is_neither(raw: bytes) -> None:
         _ = dispatch("GUILD_CREATE", raw).data
 
 
-@given(name=st.sampled_from(["GUILD_CREATE", "MESSAGE_CREATE", "PRESENCE_UPDATE", "NEW"]), raw=st.binary(max_size=200))
-def test_only_the_typed_error_ever_comes_out(name: str, raw: bytes) -> None:
-    event = dispatch(name, raw)
-    asks: list[Callable[[], object]] = [lambda: event.data, event.decode, lambda: event.decode(Model)]
+def test_a_copy_with_another_payload_has_its_own_data() -> None:
+    event = dispatch("MESSAGE_DELETE", DELETED)
+    assert event.get(MessageDelete) is not None
+    other = msgspec.structs.replace(event, raw=msgspec.Raw(b'{"id":"1","channel_id":"2"}'))
+    assert other.data == MessageDelete(id=1, channel_id=2)
+    assert msgspec.structs.replace(event, name="NEW").data == msgspec.json.decode(DELETED)
+
+
+def test_what_was_decoded_is_neither_printed_nor_pickled() -> None:
+    event = dispatch("VOICE_SERVER_UPDATE", b'{"token":"hunter2","guild_id":"1","endpoint":null}')
+    untouched = pickle.dumps(event)
+    assert event.get(VoiceServerUpdate) is not None
+    assert "hunter2" not in pretty_repr(event) + repr(event) + repr(event.data)
+    assert pretty_repr(event).startswith("Dispatch(")
+    assert pickle.dumps(event) == untouched
+    assert pickle.loads(untouched) == event
+
+
+HEADS = [b'{"id":"1","channel_id":', b'{"author":{"id":"1"},"timestamp":', b'{"members":[{"joined_at":', b'{"x":[', b""]
+TAILS = [b"}", b"}]}", b"]}", b""]
+
+
+@given(
+    name=st.sampled_from(["GUILD_CREATE", "MESSAGE_CREATE", "PRESENCE_UPDATE", "GUILD_MEMBERS_CHUNK", "NEW"]),
+    head=st.sampled_from(HEADS),
+    middle=st.one_of(
+        st.binary(max_size=20),
+        st.integers(-(10**20), 10**20).map(lambda number: b"%d" % number),
+        st.sampled_from([b"253402300800", b"null", b"[]", b"{}", b"NaN", b'"\\ud800"', b"1e999", b'"\xff"']),
+    ),
+    tail=st.sampled_from(TAILS),
+)
+def test_only_the_typed_error_ever_comes_out(name: str, head: bytes, middle: bytes, tail: bytes) -> None:
+    event = dispatch(name, head + middle + tail)
+    asks: list[Callable[[], object]] = [
+        lambda: event.data,
+        event.decode,
+        lambda: event.decode(Model),
+        lambda: event.decode(MessageDelete),
+        lambda: event.decode(Timestamp),
+    ]
     for ask in asks:
         with suppress(EventDecodeError):
             ask()

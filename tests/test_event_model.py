@@ -3,7 +3,7 @@
 import copy
 import pickle
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import pytest
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from gateway_proto import EventDecodeError
 from gateway_proto.events import (
     UNSET,
+    ActionRow,
+    Button,
+    Container,
     Flags,
     GuildMember,
     Maybe,
@@ -22,8 +25,12 @@ from gateway_proto.events import (
     RoleColors,
     Snowflake,
     Timestamp,
+    UnavailableGuild,
+    UnknownComponent,
+    VoiceState,
     created_at,
     encode,
+    fit,
 )
 from gateway_proto.events.fit import decode_as
 from gateway_proto.events.model import AS_STRING, Sealed, _Combinations
@@ -157,7 +164,10 @@ def test_a_timestamp_is_written_as_discord_writes_it(text: str) -> None:
     assert msgspec.json.decode(encode(thing(b'{"id":"1","at":"%s"}' % text.encode())))["at"] == text
 
 
-@pytest.mark.parametrize("at", [b'"yesterday"', b'"2015-04-26T06:26:56"', b"[]", b"true"])
+@pytest.mark.parametrize(
+    "at",
+    [b'"yesterday"', b'"2015-04-26T06:26:56"', b"[]", b"true", b"253402300800", b"-62135596801", b'"253402300800"'],
+)
 def test_what_is_no_timestamp_is_left_out(at: bytes) -> None:
     assert thing(b'{"id":"1","at":%s}' % at).at is UNSET
 
@@ -174,15 +184,32 @@ def test_structures_are_values() -> None:
     one = thing(b'{"id":"1","kind":2}')
     assert one == Thing(id=1, kind=Kind.VOICE)
     assert hash(one) == hash(Thing(id=1, kind=Kind.VOICE))
-    assert repr(one) == "Thing(kind=<Kind.VOICE: 2>, id=1)"
+    assert repr(one) == "Thing(id=1, kind=<Kind.VOICE: 2>)"
     with pytest.raises(AttributeError):
         one.id = 2  # type: ignore[misc]  # frozen: what is tested
 
 
 def test_fields_stand_as_discord_sends_them() -> None:
-    assert Thing.__struct_fields__ == ("wide", "others", "kind", "id", "bits", "at")
+    assert UnavailableGuild.__struct_fields__ == ("unavailable", "id")
     with pytest.raises(TypeError):
-        Thing(1)  # type: ignore[call-arg]  # by keyword only: the order is nobody's business
+        UnavailableGuild(1)  # type: ignore[call-arg]  # by keyword only: the order is nobody's business
+
+
+def test_a_users_subclass_keeps_its_own_order() -> None:
+    class Mine(Model, frozen=True):
+        b: int
+        a: int
+        c: int = 3
+
+    assert (Mine(1, 2).b, Mine(1, 2).a, Mine(1, 2).c) == (1, 2, 3)
+
+
+def test_annotations_that_python_has_not_evaluated_yet_are_left_alone() -> None:
+    # From Python 3.14 on a class is made before its `__annotations__` are (PEP 649).
+    metaclass: Any = type(Model)
+    made = metaclass("Made", (Model,), {"__module__": "gateway_proto.events.x"})
+    assert made.__struct_fields__ == ()
+    assert "__annotations__" not in vars(made) or not vars(made)["__annotations__"]
 
 
 def test_what_an_old_recording_lacks_is_filled_in() -> None:
@@ -195,10 +222,90 @@ def test_what_an_old_recording_lacks_is_filled_in() -> None:
         decode_as("X", b'{"deaf":false,"mute":false}', GuildMember)
 
 
+def test_a_number_that_is_no_date_is_the_typed_error() -> None:
+    with pytest.raises(EventDecodeError, match="out of range"):
+        decode_as("X", b"253402300800", datetime)
+
+
+def test_the_slow_way_takes_time_by_the_size_of_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in steps, each of which is bounded: no value is looked at twice, however deep it lies."""
+    steps = 0
+
+    def counting(*args: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return original(*args)
+
+    original = fit._fit
+    monkeypatch.setattr(fit, "_fit", counting)
+    inner: dict[str, Any] = {"type": 99}
+    for depth in range(100):
+        inner = {"type": 17, "id": depth, "components": [inner, {"type": 10, "content": "x"}]}
+    container = decode_as("X", msgspec.json.encode(inner), Container)
+    assert len(container.components) == 2
+    assert steps < 100 * 6
+
+
+def test_a_component_that_does_not_fit_is_kept_whole() -> None:
+    row = decode_as("X", b'{"type":1,"components":[{"type":2},{"type":2,"style":1,"custom_id":"x"}]}', ActionRow)
+    unknown, button = row.components
+    assert isinstance(unknown, UnknownComponent)
+    assert (unknown.type, unknown.document) == (2, {"type": 2})
+    assert isinstance(button, Button)
+
+
+def test_a_present_field_that_does_not_fit_is_no_null() -> None:
+    state = {"user_id": "1", "session_id": "s", "deaf": False, "mute": False, "self_deaf": False, "self_mute": False}
+    state |= {"self_video": False, "suppress": False}
+    assert decode_as("X", msgspec.json.encode(state), VoiceState).channel_id is None  # as in an old recording
+    with pytest.raises(EventDecodeError, match=r"\$\.channel_id"):
+        decode_as("X", msgspec.json.encode(state | {"channel_id": {"x": 1}}), VoiceState)
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True):
+    a: int
+    note: Maybe[str] = UNSET
+    limit: int = 5
+
+
+class Picky(msgspec.Struct):
+    a: int
+
+    def __post_init__(self) -> None:
+        if self.a < 0:
+            raise ValueError("hunter2 is negative")
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "path"),
+    [
+        (Strict, b'{"a":1,"zz":2}', "$.'zz'"),
+        (Strict, b'{"a":1,"limit":"many"}', "$.limit"),
+        (Picky, b'{"a":-1}', "$"),
+        (dict[str, bool], b'{"a":"5"}', "$['a']"),
+        (dict[str, int], b'{"%s":[]}' % (b"k" * 1_000_000), f"$[{'k' * 40 + '…'!r}]"),
+        (tuple[int, str], b"[1,2]", "$[1]"),
+    ],
+)
+def test_a_type_of_ones_own_is_held_to_as_it_is_written(kind: Any, raw: bytes, path: str) -> None:
+    with pytest.raises(EventDecodeError) as caught:
+        decode_as("X", raw, kind)
+    assert caught.value.path == path
+    assert "hunter2" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_what_json_cannot_say_is_null() -> None:
+    unknown = UnknownComponent(document={"type": 99, "x": [float("nan"), float("inf"), 1.5], "s": "\ud800"})
+    assert encode(ActionRow(components=[unknown])) == (
+        b'{"type": 1, "components": [{"type": 99, "x": [null, null, 1.5], "s": "\\ud800"}]}'
+    )
+
+
 def test_a_secret_does_not_print() -> None:
     locked = Locked(id=1, token="hunter2")
-    assert repr(locked) == "Locked(token=***, id=1)"
+    assert repr(locked) == "Locked(id=1, token=***)"
     assert "hunter2" not in str(locked)
-    assert [name for name, _ in locked.__rich_repr__()] == ["token", "id"]
+    assert [name for name, _ in locked.__rich_repr__()] == ["id", "token"]
     assert "hunter2" not in repr(locked.__rich_repr__())
     assert msgspec.json.decode(encode(locked)) == {"id": "1", "token": "hunter2"}

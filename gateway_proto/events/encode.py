@@ -1,8 +1,9 @@
 """The way back: a structure as the JSON that Discord would send."""
 
 import json
+import math
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -16,7 +17,11 @@ __all__ = ["encode", "to_document"]
 
 
 def encode(value: msgspec.Struct) -> bytes:
-    """An event or a structure as JSON. A field that the documentation lacks is not in it: `event.raw` has that."""
+    """An event or a structure as JSON. A field that the documentation lacks is not in it: `event.raw` has that.
+
+    Raises:
+        RecursionError: it is nested hundreds deep.
+    """
     document = to_document(value)
     try:
         return msgspec.json.encode(document)
@@ -27,7 +32,7 @@ def encode(value: msgspec.Struct) -> bytes:
 def to_document(value: msgspec.Struct) -> dict[str, Any]:
     """An event or a structure as plain Python objects: what `encode` makes JSON of."""
     if isinstance(value, UnknownComponent):
-        return value.document
+        return {key: _plain(member, _Shape()) for key, member in value.document.items()}
     config = value.__struct_config__
     document: dict[str, Any] = {} if config.tag is None else {str(config.tag_field): config.tag}
     for name, encode_name, shape in _plan(type(value)):
@@ -52,8 +57,10 @@ def _plain(value: Any, shape: _Shape) -> Any:
         case datetime():
             return value.isoformat()
         case msgspec.Raw():
-            return decode_plain("INTERACTION_CREATE", value)  # nothing else has one
-        case list() | tuple():
+            return _plain(decode_plain("INTERACTION_CREATE", value), _Shape())  # nothing else has one
+        case float() if not math.isfinite(value):
+            return None  # JSON has no such number
+        case list() | tuple() | set() | frozenset():
             return [_plain(element, item) for element in value]
         case dict():
             return {str(key): _plain(element, item) for key, element in value.items()}
@@ -62,7 +69,7 @@ def _plain(value: Any, shape: _Shape) -> Any:
     return value
 
 
-@cache  # one entry for each class of this package
+@lru_cache(maxsize=1024)
 def _plan(kind: type[msgspec.Struct]) -> tuple[tuple[str, str, _Shape], ...]:
     return tuple((field.name, field.encode_name, _shape(field.type)) for field in msgspec.structs.fields(kind))
 
@@ -74,6 +81,8 @@ def _shape(kind: Any) -> _Shape:
     if origin in (Union, UnionType):
         shapes = [_shape(member) for member in arguments]
         return _Shape(any(shape.as_string for shape in shapes), next((s.item for s in shapes if s.item), None))
-    if origin in (list, tuple, dict):
-        return _Shape(item=_shape(arguments[-1]))
+    if origin in (list, set, frozenset, tuple):
+        return _Shape(item=_shape(arguments[0]))
+    if origin is dict:
+        return _Shape(item=_shape(arguments[1]))
     return _Shape()

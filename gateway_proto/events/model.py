@@ -60,15 +60,16 @@ Later: TypeAlias = Mapping[str, Callable[[dict[str, Any]], Any]]
 
 
 class _InWireOrder(msgspec.StructMeta):
-    """Sorts the fields of a class as Discord sends them, Z to A, whatever the order in which they are declared.
+    """Sorts the fields of this package's classes as Discord sends them, Z to A, however they are declared.
 
     msgspec looks for each key from where it found the last one: in this order the next field is the one, and decoding
-    takes a tenth less.
+    takes a tenth less. A subclass of a user's own stays as it was written.
     """
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> Any:
-        annotations = namespace.get("__annotations__", {})
-        namespace["__annotations__"] = dict(sorted(annotations.items(), reverse=True))
+        annotations = namespace.get("__annotations__")  # from Python 3.14 on they are not there yet (PEP 649)
+        if annotations and str(namespace.get("__module__")).startswith(f"{__package__}."):
+            namespace["__annotations__"] = dict(sorted(annotations.items(), reverse=True))
         return super().__new__(mcls, name, bases, namespace, **config)
 
 

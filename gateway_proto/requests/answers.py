@@ -118,7 +118,7 @@ class ChunkHead(msgspec.Struct, frozen=True):
     guild_id: Snowflake
     chunk_index: int
     chunk_count: int
-    nonce: str = ""
+    nonce: str | None = None
 
 
 class GuildHead(msgspec.Struct, frozen=True):

@@ -411,7 +411,7 @@ class GuildRequests:
         match event.name:
             case "GUILD_MEMBERS_CHUNK":
                 head = read_head(event, ChunkHead)
-                request = self._by_nonce.get(head.nonce) if head is not None else None
+                request = self._by_nonce.get(head.nonce or "") if head is not None else None
                 if head is None or request is None or not isinstance(request.collector, MemberRequest):
                     return []
                 return self._progress([request] if request.collector.receive_chunk(head, event) else [])
@@ -465,7 +465,7 @@ class GuildRequests:
         limited = read_head(event, RateLimited)
         if limited is None:
             return
-        seconds = min(max(limited.retry_after, MIN_RETRY), MAX_RETRY)
+        seconds = min(max(MIN_RETRY, limited.retry_after), MAX_RETRY)  # in this order NaN is the least
         guild_id, nonce = limited.meta.guild_id, limited.meta.nonce
         if limited.opcode != Opcode.REQUEST_GUILD_MEMBERS:
             # Discord documents none of these: whose it is is not said then.

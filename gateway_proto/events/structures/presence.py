@@ -1,6 +1,8 @@
 """What users show of themselves: status and activities."""
 
-from ..model import UNSET, Flags, Maybe, Model, OpenEnum, Snowflake
+from typing import ClassVar
+
+from ..model import UNSET, Flags, Maybe, Model, OpenEnum, Sealed, Snowflake
 from .user import PartialUser
 
 __all__ = [
@@ -101,8 +103,10 @@ class ActivityAssets(Model, frozen=True, kw_only=True):
     """The banner of an invitation to the game."""
 
 
-class ActivitySecrets(Model, frozen=True, kw_only=True):
+class ActivitySecrets(Sealed, frozen=True, kw_only=True):
     """What admits others to a game (Discord: Gateway Events > Activity Secrets)."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"join", "spectate", "match"})
 
     join: Maybe[str] = UNSET
     spectate: Maybe[str] = UNSET

@@ -2,16 +2,17 @@
 
 from typing import ClassVar
 
-from ..model import UNSET, Later, Maybe, Model, Snowflake, Timestamp
+from ..model import UNSET, Later, Maybe, Sealed, Snowflake, Timestamp
 from .guild import GuildMember
 
 __all__ = ["VoiceState"]
 
 
-class VoiceState(Model, frozen=True, kw_only=True):
+class VoiceState(Sealed, frozen=True, kw_only=True):
     """One user's connection to voice (Discord: Voice Resource > Voice State Structure)."""
 
     LATER: ClassVar[Later] = {"self_video": lambda state: False}  # 2020
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"session_id"})
 
     guild_id: Maybe[Snowflake] = UNSET
     """Absent in `GUILD_CREATE`, whose guild it is."""
