@@ -9,6 +9,6 @@ first.
 from pathlib import Path
 from typing import Final
 
-TARGETS: Final = ("lane", "inflate", "envelope", "upgrade", "discovery", "shard", "server")
+TARGETS: Final = ("lane", "inflate", "envelope", "events", "upgrade", "discovery", "shard", "requests", "server")
 CORPUS: Final = Path(__file__).parent / "corpus"
 """A folder for each target, written by its `seeds()`."""
