@@ -90,6 +90,7 @@ def test_permissions_may_outgrow_64_bits() -> None:
     got = thing(b'{"id":"1","wide":"36893488147419103233"}')
     assert got.wide == 2**65 + 1
     assert msgspec.json.decode(encode(got))["wide"] == "36893488147419103233"
+    assert thing(b'{"id":"1","wide":"-36893488147419103233"}').wide == -(2**65) - 1
 
 
 def test_a_number_of_a_million_digits_is_not_computed() -> None:
