@@ -14,11 +14,13 @@ import pytest
 import gateway_proto
 from gateway_proto import GatewayError, ShardAction, errors
 from gateway_proto.discovery import DiscoveryError
+from gateway_proto.fleet import IdentifyBudgetError
 from gateway_proto.requests import RequestError
 
 PACKAGES = [
     "gateway_proto",
     "gateway_proto.events",
+    "gateway_proto.fleet",
     "gateway_proto.requests",
     "gateway_proto.server",
     "gateway_proto.testing",
@@ -88,14 +90,14 @@ def test_a_cause_is_a_value_that_can_be_copied_and_sent(cause: GatewayError) -> 
 
 
 def test_no_cause_hides_elsewhere() -> None:
-    """Each is among the shard's causes, but for those of asking where to dial, and of requests."""
+    """Each is among the shard's causes, but for those of asking where to dial, of starting a fleet, and of requests."""
     pending = [GatewayError]
     while pending:
         kind = pending.pop()
         pending += kind.__subclasses__()
         if kind.__module__.startswith("gateway_proto.") and kind.__module__ != "gateway_proto.errors":
-            assert issubclass(kind, DiscoveryError | RequestError)
-            assert kind.__module__.split(".")[1] in ("discovery", "requests")
+            assert issubclass(kind, DiscoveryError | IdentifyBudgetError | RequestError)
+            assert kind.__module__.split(".")[1] in ("discovery", "fleet", "requests")
             assert kind.__doc__
 
 

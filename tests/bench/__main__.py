@@ -1,13 +1,17 @@
-"""`python -m tests.bench road|decode [--json] [--events N] [--rounds N]`."""
+"""`python -m tests.bench decode|ready|road [--json] [--events N] [--rounds N]`."""
 
 import argparse
 import json
 from collections.abc import Callable
 from typing import Any
 
-from . import decode, road
+from . import decode, ready, road
 
-BENCHMARKS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {"road": road.rows, "decode": decode.rows}
+BENCHMARKS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
+    "decode": decode.rows,
+    "ready": ready.rows,
+    "road": road.rows,
+}
 
 
 def main() -> None:

@@ -1,0 +1,30 @@
+"""Many shards: who runs (`ShardManager`), and who may IDENTIFY when (`IdentifyQueue`, `Ledger`). Machines, all pure."""
+
+from .ledger import IdentifyBudgetError, Ledger
+from .manager import (
+    ApplicationRefused,
+    ManagerAction,
+    ShardEnded,
+    ShardManager,
+    ShardStageUpdate,
+    StartShard,
+    StopShard,
+)
+from .queue import IdentifyHeld, IdentifyQueue, PermitGranted, PermitRefused, QueueAction
+
+__all__ = [
+    "ApplicationRefused",
+    "IdentifyBudgetError",
+    "IdentifyHeld",
+    "IdentifyQueue",
+    "Ledger",
+    "ManagerAction",
+    "PermitGranted",
+    "PermitRefused",
+    "QueueAction",
+    "ShardEnded",
+    "ShardManager",
+    "ShardStageUpdate",
+    "StartShard",
+    "StopShard",
+]
