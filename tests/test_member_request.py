@@ -30,6 +30,7 @@ from gateway_proto.requests.answers import (
 from gateway_proto.requests.machine import (
     MAX_RETRY,
     Answered,
+    Failed,
 )
 from gateway_proto.requests.turns import TURN_PERIOD
 
@@ -281,6 +282,40 @@ def test_a_resume_goes_on_where_it_was(peer: Asking) -> None:
     peer.chunk(nonce, 2, 3)
     assert ids(peer.answer(id)) == [0, 1, 2, 3, 4, 5]
     assert len(peer.nonces()) == 1
+
+
+@pytest.mark.failure("F35")
+def test_an_answer_that_comes_after_all_is_not_asked_for_again(peer: Asking) -> None:
+    id = peer.members()
+    [nonce] = peer.nonces()
+    peer.advance(1.0)
+    peer.eof()
+    peer.resume_again()
+    peer.tell("RESUMED", {})
+    peer.advance(10.0)
+    peer.chunk(nonce, 0, 2)  # while it waits for its next turn
+    peer.advance(25.0)
+    peer.chunk(nonce, 1, 2)
+    assert ids(peer.answer(id)) == [0, 1, 2, 3]
+    peer.advance(2 * TURN_PERIOD)
+    assert peer.nonces() == [nonce]
+
+
+@pytest.mark.failure("F35")
+def test_a_first_part_is_waited_after_for_thirty_seconds(peer: Asking) -> None:
+    id = peer.members()
+    [nonce] = peer.nonces()
+    peer.advance(1.0)
+    peer.eof()
+    peer.resume_again()
+    peer.tell("RESUMED", {})
+    peer.chunk(nonce, 0, 2)
+    peer.advance(IDLE_LIMIT + 2.0)
+    outcome = peer.outcomes[id]
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, IncompleteMembersError)
+    assert list(outcome.error.missing) == [1]
+    assert peer.nonces() == [nonce]
 
 
 @pytest.mark.failure("F35")

@@ -450,6 +450,10 @@ class GuildRequests:
         ended: list[RequestOutcome] = []
         for request in requests:
             if not request.collector.is_complete:
+                if request.state is _State.WAITING:
+                    # It was to be asked again, but the first answer is on its way after all.
+                    del self._waiting[request.id]
+                    request.state = _State.ASKED
                 if request.state is _State.ASKED:
                     self._expect(request)
                 continue
