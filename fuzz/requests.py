@@ -51,7 +51,7 @@ from gateway_proto.requests import Answered, GuildRequests, Members, RequestErro
 from gateway_proto.requests.machine import MAX_QUEUED, MIN_RETRY
 from gateway_proto.requests.turns import turn_of
 
-from .source import Script, Source
+from .source import Script, Source, steps
 
 GUILDS = (1 << 22, 5 << 22, 2 << 22, 0, -1, 2**64)
 """The first two are of shard 1 of 4."""
@@ -425,19 +425,14 @@ _OPERATIONS: tuple[Callable[[Play, Source], None], ...] = (
     _info_told, _drop, _stage, _lost, _pause, _end, _refuse, _foreign, _event, _close,
 )  # fmt: skip
 _INDEX = {operation: number for number, operation in enumerate(_OPERATIONS)}
-_UNDRAINED = 0x80
-"""On an operation's byte: its driver does not drain afterwards."""
 
 
 def one_input(data: bytes) -> None:
     source = Source(data)
     play = Play(source)
-    for _ in range(MAX_STEPS):
-        if not source:
-            break
-        choice = source.byte()
-        _OPERATIONS[(choice & ~_UNDRAINED) % len(_OPERATIONS)](play, source)
-        if not choice & _UNDRAINED:
+    for operation, drains in steps(source, _OPERATIONS, MAX_STEPS):
+        operation(play, source)
+        if drains:
             play.drain()
     play.rest()
     play.note(play.requests.close(play.now))

@@ -63,7 +63,7 @@ from gateway_proto.server import (
 from gateway_proto.websocket import Broken, FrameOpcode, close_payload, encode_frame
 from gateway_proto.websocket.lane import FrameReader
 
-from .source import CHUNKS, Script, Source, cut
+from .source import CHUNKS, UNDRAINED, Script, Source, cut, steps
 
 TOKEN = "fuzz.token.never-printed"
 MASK = b"\x01\x02\x03\x04"
@@ -391,8 +391,6 @@ _OPERATIONS: tuple[Callable[[Play, Source], None], ...] = (
     _start_limit,
 )  # fmt: skip
 _INDEX = {operation: number for number, operation in enumerate(_OPERATIONS)}
-_UNDRAINED = 0x80
-"""On an operation's byte: no driver goes to rest afterwards."""
 
 
 def upgrade_request(query: str) -> bytes:
@@ -406,12 +404,9 @@ def upgrade_request(query: str) -> bytes:
 def one_input(data: bytes) -> None:
     source = Source(data)
     play = Play(source)
-    for _ in range(MAX_STEPS):
-        if not source:
-            break
-        choice = source.byte()
-        _OPERATIONS[(choice & ~_UNDRAINED) % len(_OPERATIONS)](play, source)
-        if not choice & _UNDRAINED:
+    for operation, drains in steps(source, _OPERATIONS, MAX_STEPS):
+        operation(play, source)
+        if drains:
             play.rest()
     play.rest()
 
@@ -453,8 +448,8 @@ def seeds() -> dict[str, bytes]:
         "silent": seed().ready().do(_wait, 5).do(_timeout, 0).do(_run, 7),
         "late": seed()
         .do(_accept)
-        .byte(_UNDRAINED | _INDEX[_wait], 7)
-        .byte(_UNDRAINED | _INDEX[_raw], 0)
+        .byte(UNDRAINED | _INDEX[_wait], 7)
+        .byte(UNDRAINED | _INDEX[_raw], 0)
         .blob(b"GET")
         .byte(0),
         "faults": seed(1)

@@ -52,7 +52,7 @@ from gateway_proto.websocket import FrameOpcode, close_payload, encode_frame
 
 from .inflate import Packer
 from .shard_watch import Watch
-from .source import CHUNKS, Script, Source, cut
+from .source import CHUNKS, UNDRAINED, Script, Source, cut, steps
 
 TOKEN = "fuzz.token.never-printed"
 SESSIONS = ("session-never-printed-0", "session-never-printed-1", "session-never-printed-stored")
@@ -430,19 +430,14 @@ _OPERATIONS: tuple[Callable[[Play, Source], None], ...] = (
     _raw, _failed, _message, _close_told, _pause, _presence, _chunk_guilds, _command, _close,
 )  # fmt: skip
 _INDEX = {operation: number for number, operation in enumerate(_OPERATIONS)}
-_UNDRAINED = 0x80
-"""On an operation's byte: its driver does not drain afterwards."""
 
 
 def one_input(data: bytes) -> None:
     source = Source(data)
     play = Play(source)
-    for _ in range(MAX_STEPS):
-        if not source:
-            break
-        choice = source.byte()
-        _OPERATIONS[(choice & ~_UNDRAINED) % len(_OPERATIONS)](play, source)
-        if not choice & _UNDRAINED:
+    for operation, drains in steps(source, _OPERATIONS, MAX_STEPS):
+        operation(play, source)
+        if drains:
             play.drain()
     play.now = max(play.now, play.watch.clock)
     play.rest()
@@ -493,8 +488,8 @@ def seeds() -> dict[str, bytes]:
     plays["backlog"] = seed(1).connected(4).do(_say, 0, 7, *(4, 0, 0, 5) * 4).do(_timeout)
     # What this target has found.
     hello = seed().do(_open).say(0, 0)
-    plays["ready-ahead-of-identify"] = hello.byte(_UNDRAINED | _INDEX[_identify], 0).say(1, 0, 0, 0, 0).do(_run, 1)
+    plays["ready-ahead-of-identify"] = hello.byte(UNDRAINED | _INDEX[_identify], 0).say(1, 0, 0, 0, 0).do(_run, 1)
     plays["frames-ahead-of-the-upgrade"] = seed().do(_connect).do(_made, 0, 0).say(1, 0, 0, 0, 0).do(_upgrade)
-    unframed = seed().do(_connect).do(_made, 0, 3).say(0, 0).byte(_UNDRAINED | _INDEX[_identify], 0)
-    plays["wrong-drain"] = unframed.byte(_UNDRAINED | _INDEX[_drain], 1, _UNDRAINED | _INDEX[_timeout]).do(_drain, 0)
+    unframed = seed().do(_connect).do(_made, 0, 3).say(0, 0).byte(UNDRAINED | _INDEX[_identify], 0)
+    plays["wrong-drain"] = unframed.byte(UNDRAINED | _INDEX[_drain], 1, UNDRAINED | _INDEX[_timeout]).do(_drain, 0)
     return {name: play.data for name, play in plays.items()}

@@ -4,7 +4,7 @@ Any bytes are a valid input, and a byte more or less changes little: that is wha
 supply is exhausted every choice is the first one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self, TypeVar
 
 T = TypeVar("T")
@@ -43,6 +43,19 @@ class Source:
     def blob(self) -> bytes:
         """0 to 255 bytes, behind a byte that says how many."""
         return self.take(self.byte())
+
+
+UNDRAINED = 0x80
+"""On an operation's byte: its driver does not drain afterwards."""
+
+
+def steps(source: Source, operations: Sequence[T], limit: int) -> Iterator[tuple[T, bool]]:
+    """The operations that an input names, `limit` at most, each with whether its driver drains afterwards."""
+    for _ in range(limit):
+        if not source:
+            return
+        choice = source.byte()
+        yield operations[(choice & ~UNDRAINED) % len(operations)], not choice & UNDRAINED
 
 
 class Script:
