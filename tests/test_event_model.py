@@ -109,9 +109,9 @@ def test_an_unknown_number_is_kept() -> None:
 
 def test_an_enumeration_still_refuses_what_is_no_number() -> None:
     with pytest.raises(ValueError, match="TEXT"):
-        Kind("TEXT")  # type: ignore[arg-type]  # what is tested
+        Kind("TEXT")  # type: ignore[arg-type]  # its names are no values, though it is open to any number
     with pytest.raises(ValueError, match="not a valid Bits"):
-        Bits("A")  # type: ignore[arg-type]  # what is tested
+        Bits("A")  # type: ignore[arg-type]  # nor are those of flags
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_structures_are_values() -> None:
     assert hash(one) == hash(Thing(id=1, kind=Kind.VOICE))
     assert repr(one) == "Thing(id=1, kind=<Kind.VOICE: 2>)"
     with pytest.raises(AttributeError):
-        one.id = 2  # type: ignore[misc]  # frozen: what is tested
+        one.id = 2  # type: ignore[misc]  # frozen, for the checker (an ignore of nothing is an error) and at run time
 
 
 def test_fields_stand_as_discord_sends_them() -> None:

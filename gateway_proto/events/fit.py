@@ -65,7 +65,8 @@ def decode_as(name: str, raw: bytes | msgspec.Raw, kind: type[T], path: str = "$
         EventDecodeError: it does not fit.
     """
     try:
-        return DECODERS[kind](raw)  # type: ignore[no-any-return]  # a cast costs 0.05 µs
+        value: T = DECODERS[kind](raw)
+        return value
     except DECODE_ERRORS:
         pass  # out of the handler first: an error raised in it would keep this one, and the message, alive
     return fit(name, raw, kind, path)

@@ -82,7 +82,10 @@ class Model(msgspec.Struct, metaclass=_InWireOrder, frozen=True, kw_only=True, g
 
 
 class Sealed(Model, frozen=True, kw_only=True):
-    """A structure with a secret in it, which does not print. `SECRETS` of the class names the fields."""
+    """A structure with a secret in it, which does not print."""
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset()
+    """The fields that do not."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._shown())})"
@@ -91,11 +94,10 @@ class Sealed(Model, frozen=True, kw_only=True):
         return list(self._shown())
 
     def _shown(self) -> Iterator[tuple[str, Any]]:
-        secrets: frozenset[str] = getattr(type(self), "SECRETS", frozenset())
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if value is not UNSET:
-                yield name, (Secret("") if name in secrets else value)
+                yield name, (Secret("") if name in self.SECRETS else value)
 
 
 class OpenEnum(IntEnum):
@@ -143,6 +145,8 @@ class Flags(IntFlag, boundary=KEEP):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         combinations = _Combinations(cls)
+        # Not a method that looks the value up: msgspec calls this for each combination, and a call in Python would be
+        # more than half of its cost. To mypy a method is what it was in the class.
         cls._missing_ = staticmethod(combinations.__getitem__)  # type: ignore[method-assign, assignment]
         # No flag at all is the most frequent value: as a member without a name msgspec finds it by itself.
         cls._value2member_map_.setdefault(0, combinations[0])

@@ -34,6 +34,11 @@ class IdentifyGate(Protocol):
         ...
 
 
+def shard_of(wanted: IdentifyWanted) -> int:
+    """The id of the shard that asks; a bot that does not shard is shard 0."""
+    return 0 if wanted.shard is None else wanted.shard[0]
+
+
 class LocalGate:
     """One permit at a time for each bucket (shard id % max_concurrency), `spacing` seconds after the last use.
 
@@ -48,8 +53,7 @@ class LocalGate:
         self._last_id = 0
 
     async def ask(self, wanted: IdentifyWanted) -> IdentifyPermit:
-        index = wanted.shard[0] if wanted.shard is not None else 0
-        bucket = self._buckets[index % len(self._buckets)]
+        bucket = self._buckets[shard_of(wanted) % len(self._buckets)]
         await bucket.turn.acquire()
         try:
             while self._clock.now() < bucket.used_at + self._spacing:

@@ -15,6 +15,7 @@ from gateway_proto.discovery import SessionStartLimit
 from gateway_proto.fleet import IdentifyHeld, IdentifyQueue, PermitGranted, PermitRefused, QueueAction
 
 from .clock import Clock
+from .gate import shard_of
 
 
 class QueueGate:
@@ -181,8 +182,3 @@ class _Ticket:
     def refuse(self, cause: GatewayError) -> None:
         self.cause = cause
         self.wake.set()
-
-
-def shard_of(wanted: IdentifyWanted) -> int:
-    """The id of the shard that asks; a bot that does not shard is shard 0."""
-    return 0 if wanted.shard is None else wanted.shard[0]

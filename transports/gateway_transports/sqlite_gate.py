@@ -16,7 +16,8 @@ from gateway_proto.fleet import IdentifyHeld, IdentifyQueue, Ledger
 from gateway_proto.fleet.queue import DISCORD_SPACING, MARGIN
 
 from .clock import Clock
-from .queue_gate import QueueGate, shard_of
+from .gate import shard_of
+from .queue_gate import QueueGate
 from .stores.database import Database
 from .stores.errors import StoreBusyError, StoreFullError
 from .stores.permits import Grant, Later, PermitBook
