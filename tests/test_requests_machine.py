@@ -196,6 +196,9 @@ class Requests(RuleBasedStateMachine):
         if index not in asked.came:
             asked.came[index] = decodes
             asked.heard_at = self.now
+            if asked.state == "waits":  # to be asked again: no longer, for its first answer is on its way after all
+                self.seen["called off"] += 1
+                asked.state = "on the wire"
         self.tell("GUILD_MEMBERS_CHUNK", made if decodes else {**made, "members": [None]})
 
     @rule(data=st.data(), decodes=st.booleans())
@@ -353,5 +356,5 @@ def test_requests_against_a_model() -> None:
         ),
     )
     assert Requests.seen["answered"] > 30, Requests.seen
-    rarer = ("IDLE", "MISFIT", "CLOSED", "limited", "resumed", "asked again")
+    rarer = ("IDLE", "MISFIT", "CLOSED", "limited", "resumed", "asked again", "called off")
     assert all(Requests.seen[name] for name in rarer), Requests.seen
