@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "http_head",
         "backoff close_codes guilds heartbeat intents opcodes presence ratelimit secret setbacks sharding stage timers",
         "errors",
-        "codec commands compression session url",
+        "codec commands compression event_intents session url",
         "events websocket",
         "actions config route",
         "connection outbox requests tally websocket_ext",

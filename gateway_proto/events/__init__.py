@@ -10,7 +10,7 @@ from .auto_moderation import (
     AutoModerationRuleDelete,
     AutoModerationRuleUpdate,
 )
-from .catalogue import DISPATCH_NAMES, DISPATCH_TYPES
+from .catalogue import DISPATCH_NAMES, DISPATCH_TYPES, name_of
 from .channels import (
     AddedThreadMember,
     ChannelCreate,
@@ -599,5 +599,6 @@ __all__ = [
     "decode_as",
     "decode_event",
     "encode",
+    "name_of",
     "to_document",
 ]

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ..errors import LocalProtocolError
 from .application_commands import ApplicationCommandPermissionsUpdate
 from .auto_moderation import (
     AutoModerationActionExecution,
@@ -79,7 +80,7 @@ from .voice import (
 )
 from .webhooks import WebhooksUpdate
 
-__all__ = ["DISPATCH_NAMES", "DISPATCH_TYPES"]
+__all__ = ["DISPATCH_NAMES", "DISPATCH_TYPES", "name_of"]
 
 DISPATCH_TYPES: Final[dict[str, type[Model]]] = {
     "READY": Ready,
@@ -166,3 +167,15 @@ DISPATCH_TYPES: Final[dict[str, type[Model]]] = {
 
 DISPATCH_NAMES: Final[dict[type, str]] = {kind: name for name, kind in DISPATCH_TYPES.items()}
 """The way back: no two events share a type."""
+
+
+def name_of(kind: type[Model]) -> str:
+    """The event of which `Dispatch.get(kind)` gives the payload: MESSAGE_CREATE of `MessageCreate`.
+
+    Raises:
+        LocalProtocolError: no event has that type. `UnavailableGuild` neither: `Dispatch.get` never gives one.
+    """
+    name = DISPATCH_NAMES.get(kind)
+    if name is None:
+        raise LocalProtocolError(f"no event has the payload type {kind.__name__}; DISPATCH_TYPES lists those of events")
+    return name

@@ -1,5 +1,9 @@
-"""Many shards: who runs (`ShardManager`), and who may IDENTIFY when (`IdentifyQueue`, `Ledger`). Machines, all pure."""
+"""Many shards: who runs (`ShardManager`), and who may IDENTIFY when (`IdentifyQueue`, `Ledger`). Machines, all pure.
 
+`shard_count_advice` and `guild_count_advice` say whether there are enough of them.
+"""
+
+from .advice import guild_count_advice, shard_count_advice
 from .ledger import IdentifyBudgetError, Ledger
 from .manager import (
     ApplicationRefused,
@@ -27,4 +31,6 @@ __all__ = [
     "ShardStageUpdate",
     "StartShard",
     "StopShard",
+    "guild_count_advice",
+    "shard_count_advice",
 ]
