@@ -130,13 +130,14 @@ class LiveSession:
         self.delivered: int = delivered
         self.application_id: int | None = application_id
 
-    def snapshot(self, binding: SessionBinding, wall: float | None) -> Session | None:
-        """The session at the delivered sequence; None while nothing of it was delivered."""
-        if self.delivered < 1:
+    def snapshot(self, binding: SessionBinding, wall: float | None, sequence: int = 0) -> Session | None:
+        """The session at the delivered sequence, or `sequence` if that is later; None while both are 0."""
+        sequence = max(self.delivered, sequence)
+        if sequence < 1:
             return None
         return Session(
             id=self.id,
-            sequence=self.delivered,
+            sequence=sequence,
             resume_url=self.resume_url,
             binding=binding,
             application_id=self.application_id,

@@ -11,6 +11,7 @@ from .actions import (
     CommandEnded,
     CommandOutcome,
     DiscardCause,
+    Dispatch,
     HeartbeatSent,
     IdentifyPermit,
     NoticeKind,
@@ -525,10 +526,18 @@ class Shard:
         heart = self._life.connection.heart if self._life.connection is not None else None
         return heart.latency if heart is not None else None
 
-    def session_snapshot(self, wall: float | None = None) -> Session | None:
-        """As `session`, with the wall time (seconds since the epoch) that it is to bear as `saved_at`."""
+    def session_snapshot(self, wall: float | None = None, *, after: Dispatch | None = None) -> Session | None:
+        """As `session`, with the wall time (seconds since the epoch) that it is to bear as `saved_at`.
+
+        Args:
+            after: as if this event had been delivered. With READY it is what to store before READY is handed on: a
+                program that is killed in between then resumes, at the cost of READY alone.
+        """
         session = self._life.session
-        return session.snapshot(self._config.binding(), wall) if session is not None else None
+        if session is None:
+            return None
+        sequence = after.sequence if after is not None and after.epoch == session.epoch else 0
+        return session.snapshot(self._config.binding(), wall, sequence)
 
     def snapshot(self) -> ShardSnapshot:
         """Everything that a supervisor wants to see (F25)."""

@@ -1,8 +1,9 @@
 """A fleet in virtual time: `ShardManager`, `IdentifyQueue` and shards, driven by events on one heap.
 
-Two worlds. `LightFleet` has shards that are nothing but their messages' times, for starts of many thousands, and a
-server that judges each IDENTIFY by its own clock. `FleetWorld` has real `Shard`s against the real `Server`, byte for
-byte, each message with a latency of its own. Chance is drawn per shard: what happens to one moves no other's times.
+`Shop` is a queue alone. Then there are two worlds. `LightFleet` has shards that are nothing but their messages' times,
+for starts of many thousands, and a server that judges each IDENTIFY by its own clock. `FleetWorld` has real `Shard`s
+against the real `Server`, byte for byte, each message with a latency of its own. Chance is drawn per shard: what
+happens to one moves no other's times.
 """
 
 import heapq
@@ -122,6 +123,57 @@ class Alarm:
         if due == self._due:
             self._due = None
             self._ring()
+
+
+# -- a queue alone ---------------------------------------------------------------------------------------------------
+
+
+class Shop:
+    """A queue, and the time."""
+
+    def __init__(self, *, max_concurrency: int = 1, ledger: Ledger | None = None) -> None:
+        self.queue = IdentifyQueue(max_concurrency=max_concurrency, ledger=ledger)
+        self.now = 0.0
+        self.generation = 0
+
+    @property
+    def wall(self) -> float:
+        return EPOCH + self.now
+
+    def ask(self, shard_id: int, generation: int | None = None) -> list[QueueAction]:
+        self.generation += 1
+        return self.queue.ask(shard_id, self.generation if generation is None else generation, self.now, self.wall)
+
+    def use(self, permit_id: int) -> list[QueueAction]:
+        return self.queue.used(permit_id, self.now, self.now, self.wall)
+
+    def give_back(self, permit_id: int) -> list[QueueAction]:
+        return self.queue.returned(permit_id, self.now, self.wall)
+
+    def tick(self, now: float) -> list[QueueAction]:
+        self.now = now
+        return self.queue.handle_timeout(now, self.wall)
+
+    def until_served(self) -> PermitGranted:
+        """Go from one `next_timeout` to the next until there is a permit."""
+        while True:
+            due = self.queue.next_timeout()
+            assert due is not None, "nobody will be served"
+            for action in self.tick(due):
+                if isinstance(action, PermitGranted):
+                    return action
+
+    def identify(self, shard_id: int) -> float:
+        """Ask, wait for the permit, use it; returns when."""
+        actions = self.ask(shard_id)
+        granted = [action for action in actions if isinstance(action, PermitGranted)]
+        self.use((granted[0] if granted else self.until_served()).permit_id)
+        return self.now
+
+
+def permits(actions: list[QueueAction]) -> list[tuple[int, int]]:
+    """(shard, permit) of those that were granted."""
+    return [(action.shard_id, action.permit_id) for action in actions if isinstance(action, PermitGranted)]
 
 
 # -- many shards, each of them light ---------------------------------------------------------------------------------

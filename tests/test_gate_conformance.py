@@ -1,5 +1,5 @@
 """What every `IdentifyGate` does, in virtual time under both backends: the one permit at a time, whose it is, and when
-the next one comes (F16, F20, F21)."""
+the next one comes; and of every `BudgetedGate` the day's count (F15, F16, F20, F21)."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -9,13 +9,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gateway_proto import IdentifyWanted, InvalidAuthenticationError, Reconnect
-from gateway_proto.fleet import IdentifyQueue
+from gateway_proto import GatewayError, IdentifyPermit, IdentifyWanted, InvalidAuthenticationError, Reconnect
+from gateway_proto.discovery import SessionStartLimit
+from gateway_proto.fleet import IdentifyBudgetError, IdentifyQueue
+from gateway_proto.fleet.queue import MARGIN
 from gateway_proto.server import Identified
-from gateway_transports.anyio import IdentifyGate, LocalGate
+from gateway_transports.anyio import IdentifyGate, QueueGate, SqliteGate
+from gateway_transports.gate import BudgetedGate
 from gateway_transports.memory import VirtualClock, virtual_time
-from gateway_transports.queue_gate import QueueGate
-from gateway_transports.sqlite_gate import SqliteGate
 from gateway_transports.tasks import background
 from tests.gate_helpers import EPOCH, Runner, a_year, wanted
 from tests.transport_helpers import world
@@ -23,38 +24,24 @@ from tests.transport_helpers import world
 pytestmark = [pytest.mark.anyio, pytest.mark.failure("F20")]
 
 SPACING = 5.25
-Maker = Callable[[VirtualClock, int], IdentifyGate]
-Closable = QueueGate | SqliteGate
-
-
-@pytest.fixture(params=["local", "queue", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Maker]:
-    with ExitStack() as stack:
-
-        def gate(clock: VirtualClock, max_concurrency: int) -> IdentifyGate:
-            if request.param == "local":
-                return LocalGate(clock, max_concurrency=max_concurrency, spacing=SPACING)
-            return closable(request.param, clock, max_concurrency, tmp_path, stack)
-
-        yield gate
+Gate = QueueGate | SqliteGate
+Maker = Callable[[VirtualClock, int], Gate]
 
 
 @pytest.fixture(params=["queue", "sqlite"])
-def make_closable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[VirtualClock, int], Closable]]:
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Maker]:
     with ExitStack() as stack:
-        yield lambda clock, buckets: closable(request.param, clock, buckets, tmp_path, stack)
 
+        def gate(clock: VirtualClock, max_concurrency: int) -> Gate:
+            def wall() -> float:
+                return EPOCH + clock.now()
 
-def closable(kind: str, clock: VirtualClock, max_concurrency: int, folder: Path, stack: ExitStack) -> Closable:
-    def wall() -> float:
-        return EPOCH + clock.now()
+            if request.param == "queue":
+                return QueueGate(IdentifyQueue(max_concurrency=max_concurrency), clock, wall=wall)
+            made = SqliteGate(tmp_path / "state.db", clock, max_concurrency=max_concurrency, wall=wall)
+            return stack.enter_context(made)
 
-    if kind == "queue":
-        queue = IdentifyQueue(max_concurrency=max_concurrency, spacing=SPACING)
-        return QueueGate(queue, clock, wall=wall)
-    path = folder / "state.db"
-    gate = SqliteGate(path, clock, max_concurrency=max_concurrency, spacing=SPACING, wall=wall)
-    return stack.enter_context(gate)
+        yield gate
 
 
 @pytest.mark.failure("F21")
@@ -174,12 +161,10 @@ async def test_waiting_costs_nothing(make: Maker) -> None:
 
 
 @pytest.mark.failure("F16")
-async def test_a_closed_gate_ends_all_that_wait_and_all_that_come(
-    make_closable: Callable[[VirtualClock, int], Closable],
-) -> None:
+async def test_a_closed_gate_ends_all_that_wait_and_all_that_come(make: Maker) -> None:
     cause = InvalidAuthenticationError(4004)
     async with a_year() as clock:
-        gate = make_closable(clock, 2)
+        gate = make(clock, 2)
         runner = Runner(clock, gate)
         await runner.ask(0)
         await runner.identify(1)
@@ -187,8 +172,8 @@ async def test_a_closed_gate_ends_all_that_wait_and_all_that_come(
             for shard_id in (2, 3, 4, 5):  # of the one bucket behind a permit that is out, of the other behind the time
                 group.start_soon(runner.ask, shard_id)
                 await runner.settle()
-            gate.close(cause)
-            gate.close(InvalidAuthenticationError(4004, "the second is not heard"))
+            gate.closed(cause)
+            gate.closed(InvalidAuthenticationError(4004, "the second is not heard"))
         await runner.ask(6)
         assert runner.failed == dict.fromkeys((2, 3, 4, 5, 6), cause)
         assert gate.closed_by is cause
@@ -198,11 +183,9 @@ async def test_a_closed_gate_ends_all_that_wait_and_all_that_come(
 
 
 @pytest.mark.failure("F15")
-async def test_one_that_identifies_again_and_again_is_held_back_and_others_are_not(
-    make_closable: Callable[[VirtualClock, int], Closable],
-) -> None:
+async def test_one_that_identifies_again_and_again_is_held_back_and_others_are_not(make: Maker) -> None:
     async with a_year() as clock:
-        runner = Runner(clock, make_closable(clock, 1))
+        runner = Runner(clock, make(clock, 1))
         for _ in range(3):
             await runner.identify(0)
         last = clock.now()
@@ -214,8 +197,64 @@ async def test_one_that_identifies_again_and_again_is_held_back_and_others_are_n
         assert runner.granted[0] == pytest.approx(last + 60.0, abs=0.01)
 
 
-async def test_a_gateway_that_enforces_it_refuses_none(make: Maker) -> None:
-    async with world(max_concurrency=2, shards=6) as w:
+@pytest.mark.failure("F15")
+async def test_the_last_of_the_day_is_kept_from_a_start_as_well(make: Maker) -> None:
+    async with a_year() as clock:
+        gate: IdentifyGate = make(clock, 4)
+        assert isinstance(gate, BudgetedGate)
+        gate.report(SessionStartLimit(total=100, remaining=12, reset_after=7200.0, max_concurrency=4))
+        assert gate.remaining() == 12
+        with pytest.raises(IdentifyBudgetError) as refused:
+            gate.reserve(range(12))
+        assert str(refused.value) == (
+            "the start needs 12 IDENTIFYs and 12 are left today, the last of which is never spent; "
+            "try again in 2.0 h, or resume sessions from a store"
+        )
+        gate.reserve(range(11))
+        runner = Runner(clock, gate)
+        async with background() as group:
+            group.start_soon(runner.ask, 20)  # one that identifies again
+            await runner.settle()
+            for shard_id in range(10):
+                await runner.identify(shard_id)
+            gate.release([10])
+            assert gate.remaining() == 2
+            gate.reserve([11])
+            await runner.identify(11)
+            assert gate.remaining() == 1
+            for shard_ids in ([12], [12, 13]):
+                with pytest.raises(IdentifyBudgetError):
+                    gate.reserve(shard_ids)
+            gate.reserve([])  # all of it can be resumed
+            assert 20 not in runner.granted
+            assert clock.now() < 60.0
+
+
+class Plain:
+    """A gate that knows no budget."""
+
+    async def ask(self, wanted: IdentifyWanted) -> IdentifyPermit:
+        return wanted.permit(1)
+
+    def used(self, permit: IdentifyPermit, at: float) -> None: ...
+
+    def returned(self, permit: IdentifyPermit) -> None: ...
+
+    def closed(self, cause: GatewayError) -> None: ...
+
+
+async def test_a_gate_need_not_keep_a_budget() -> None:
+    gate: IdentifyGate = Plain()
+    assert not isinstance(gate, BudgetedGate)
+    async with world() as w, w.open_shard(identify_gate=gate) as runner:
+        assert (await anext(runner)).name == "READY"
+
+
+@pytest.mark.failure("F21")
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_gateway_that_enforces_it_refuses_none(make: Maker, seed: int) -> None:
+    """By the server's clock, each message being under way for a time of its own."""
+    async with world(latency=(0.0, MARGIN), seed=seed, max_concurrency=2, shards=6) as w:
         gate = make(w.clock, 2)
 
         async def run(index: int) -> None:

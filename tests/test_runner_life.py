@@ -15,6 +15,7 @@ from gateway_proto import (
     ConnectionStage,
     DisallowedIntentsError,
     Dispatch,
+    GatewayError,
     HeartbeatSent,
     IdentifyPermit,
     IdentifyWanted,
@@ -30,6 +31,8 @@ from gateway_proto import (
 )
 from gateway_proto import Reconnect as Reconnected
 from gateway_proto.connection import Connection
+from gateway_proto.fleet import IdentifyQueue
+from gateway_proto.fleet.queue import DISCORD_SPACING, MARGIN
 from gateway_proto.server import (
     Close,
     ConnectionClosed,
@@ -42,14 +45,15 @@ from gateway_proto.server import (
     Stall,
 )
 from gateway_transports import StreamError
-from gateway_transports.anyio import IdentifyGate, LocalGate, ShardRunner
+from gateway_transports.anyio import IdentifyGate, QueueGate, ShardRunner
 from gateway_transports.driver import Link
-from gateway_transports.gate import SPACING
 from gateway_transports.memory import MemoryStream, VirtualClock
 
 from .transport_helpers import World, number, take, world
 
 pytestmark = pytest.mark.anyio
+
+SPACING = DISCORD_SPACING + MARGIN
 
 
 def received(w: World, opcode: Opcode) -> list[bytes]:
@@ -174,7 +178,7 @@ async def test_identifies_keep_their_distance() -> None:
 @pytest.mark.failure("F20")
 async def test_shards_of_one_bucket_take_turns_and_buckets_do_not_wait_for_each_other() -> None:
     async with world(max_concurrency=2, shards=4) as w:
-        gate = LocalGate(w.clock, max_concurrency=2)
+        gate = QueueGate(IdentifyQueue(max_concurrency=2), w.clock)
         at: dict[int, float] = {}
 
         async def run(index: int) -> None:
@@ -194,7 +198,7 @@ async def test_shards_of_one_bucket_take_turns_and_buckets_do_not_wait_for_each_
 
 async def test_a_permit_that_is_cancelled_or_handed_back_frees_its_bucket() -> None:
     clock = VirtualClock()
-    gate = LocalGate(clock)
+    gate = QueueGate(IdentifyQueue(), clock)
     wanted = IdentifyWanted(generation=1, shard=None)
     permits: list[IdentifyPermit] = []
 
@@ -244,6 +248,9 @@ class SlowGate:
 
     def returned(self, permit: IdentifyPermit) -> None:
         self.ended.append("returned")
+
+    def closed(self, cause: GatewayError) -> None:
+        self.ended.append("closed")
 
 
 @pytest.mark.failure("F20", "F22")

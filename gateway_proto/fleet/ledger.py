@@ -1,8 +1,10 @@
 """How many IDENTIFYs the bot may still spend today (F15).
 
-Discord counts the sessions that a token starts, and resets the token of a bot that starts too many (Gateway > Session
-Start Limit Object). It says how many are left when it is asked; here every one that is spent is written down as well,
-so that the count holds between two answers and over restarts. All times are wall time, in seconds since the epoch.
+Discord counts the sessions that a token starts: "Upon hitting this limit, all active sessions for the app will be
+terminated, the bot token will be reset" (Gateway > Identifying). So the day's last one is never spent. Discord says how
+many are left when it is asked (Gateway > Session Start Limit Object); here every one that is spent is written down as
+well, so that the count holds between two answers and over restarts. All times are wall time, in seconds since the
+epoch.
 """
 
 import math
@@ -10,29 +12,59 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final
 
-from ..discovery import SessionStartLimit
+from ..discovery import TIMEOUT, SessionStartLimit
 from ..errors import GatewayError
 
 DAY: Final = 86_400.0
+WINDOW: Final = DAY + 60.0
+"""Seconds that an IDENTIFY counts. Discord's day begins when it arrives, not when it was sent; where a program died
+with a permit, only the permit's time is known; and no two clocks run alike for a day."""
+ON_ITS_WAY: Final = TIMEOUT + 5.0
+"""Seconds: what was spent so shortly before an answer came may have been under way when the answer was written."""
 DEFAULT_TOTAL: Final = 1000
 """IDENTIFYs a day of a bot that is not very large."""
+NEVER_SPENT: Final = 1
+"""So many are kept from everybody: the limit must not be hit."""
 RESERVE_SHARE: Final = 0.05
 RESERVE_LEAST: Final = 5
 
 
 class IdentifyBudgetError(GatewayError):
-    """A start needs more IDENTIFYs than are left today; nothing was started. `wall` says when it can be."""
+    """A start needs all the IDENTIFYs that are left today, or more; nothing was started. `wall` says when it can be."""
 
     def __init__(self, needed: int, remaining: int, wall: float, wait: float) -> None:
-        self.needed = needed
-        self.remaining = remaining
-        self.wall = wall
-        self.wait = wait
-        when = "it needs more than a day has" if wait == math.inf else f"try again in {_hours(wait)}"
+        self.needed: int = needed
+        self.remaining: int = remaining
+        self.wall: float = wall
+        """The first time at which there is enough; infinity if there never is."""
+        self.wait: float = wait
+        """Seconds until then."""
+        if wait == math.inf:
+            advice = "it needs more than a day has, so resume sessions from a store"
+        else:
+            advice = f"try again in {_hours(wait)}, or resume sessions from a store"
         super().__init__(
-            f"the start needs {needed} IDENTIFYs and {remaining} are left today; "
-            f"{when}, or resume sessions from a store"
+            f"the start needs {needed} IDENTIFY{'s' * (needed != 1)} and {_left_today(remaining)}; {advice}"
         )
+
+
+def shortage(remaining: int) -> str:
+    """Why a shard has to wait for its IDENTIFY, for a person."""
+    match remaining:
+        case 0:
+            return "no IDENTIFY is left today"
+        case 1:
+            return "only 1 IDENTIFY is left today"
+    return f"only {remaining} IDENTIFYs are left today"
+
+
+def _left_today(remaining: int) -> str:
+    match remaining:
+        case 0:
+            return "none is left today"
+        case 1:
+            return "1 is left today, which is never spent"
+    return f"{remaining} are left today, the last of which is never spent"
 
 
 def _hours(seconds: float) -> str:
@@ -40,7 +72,7 @@ def _hours(seconds: float) -> str:
 
 
 class Ledger:
-    """The IDENTIFYs of the last 24 h, and what Discord said last."""
+    """The IDENTIFYs of the last 24 h and a minute, and what Discord said last."""
 
     __slots__ = ("_said", "_spent", "total")
 
@@ -61,9 +93,9 @@ class Ledger:
         return max(math.ceil(self.total * RESERVE_SHARE), RESERVE_LEAST)
 
     def report(self, limit: SessionStartLimit, wall: float) -> None:
-        """What GET /gateway/bot said at `wall`."""
+        """What GET /gateway/bot said; its answer came at `wall`."""
         self.total = limit.total
-        later = len(self._spent) - bisect_right(self._spent, wall)
+        later = len(self._spent) - bisect_right(self._spent, wall - ON_ITS_WAY)
         self._said = (limit.remaining - later, wall + limit.reset_after)
 
     def spend(self, wall: float) -> None:
@@ -87,10 +119,10 @@ class Ledger:
             return math.inf
         left, until = self._said
         at = until if wall < until and left < count else wall
-        # So many of those that count today have to be a day old.
+        # So many of those that count today must have ceased to.
         over = count - (self.total - len(self._spent))
-        return max(at, self._spent[over - 1] + DAY) if over > 0 else at
+        return max(at, self._spent[over - 1] + WINDOW) if over > 0 else at
 
     def _old(self, wall: float) -> int:
-        """How many of the first are 24 h old. Judged by the sum, as `free_at` has it: a difference rounds otherwise."""
-        return bisect_right(self._spent, wall, key=lambda at: at + DAY)
+        """How many of the first count no more. By the sum, as `free_at` has it: a difference rounds otherwise."""
+        return bisect_right(self._spent, wall, key=lambda at: at + WINDOW)

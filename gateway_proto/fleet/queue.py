@@ -3,7 +3,8 @@
 A bucket (`shard_id % max_concurrency`) gives one permit at a time, `spacing` seconds after the last one was *used*, to
 whoever asked first. Buckets run side by side. A permit is ended by `used` or `returned`; one that still waits is ended
 by `withdrawn`, when its connection dies. Re-identifies wait like everybody else, and keep off the last IDENTIFYs of
-the day and off those that are reserved for a start; a shard that re-identifies again and again is held back.
+the day and off those that are reserved for a start; a shard that re-identifies again and again is held back. The very
+last one is nobody's.
 
     inputs    ask, withdrawn, used, returned, reported, closed, handle_timeout
     commands  reserve, release
@@ -22,7 +23,7 @@ import msgspec
 
 from ..discovery import SessionStartLimit
 from ..errors import GatewayError
-from .ledger import DAY, IdentifyBudgetError, Ledger
+from .ledger import NEVER_SPENT, WINDOW, IdentifyBudgetError, Ledger, shortage
 
 DISCORD_SPACING: Final = 5.0
 """Seconds between two IDENTIFYs of a bucket, by Discord's clock."""
@@ -142,15 +143,17 @@ class IdentifyQueue:
     # -- commands ----------------------------------------------------------------------------------------------
 
     def reserve(self, shard_ids: Iterable[int], wall: float) -> None:
-        """These are about to start without a session; their first IDENTIFY may be one of the day's last.
+        """These are about to start without a session; their first IDENTIFY may be one of the day's last, but for the
+        very last. A start of none is never refused.
 
         Raises:
             IdentifyBudgetError: the day has not enough for all of them, and nothing changed.
         """
-        wanted = self._starting | set(shard_ids)
+        new = set(shard_ids)
+        wanted = self._starting | new
         needed, left = len(wanted - self._served()), self._left(wall)
-        if needed > left:
-            free = self._free_at(needed, wall)
+        if new and needed > max(left - NEVER_SPENT, 0):
+            free = self._free_at(needed + NEVER_SPENT, wall)
             raise IdentifyBudgetError(needed=needed, remaining=left, wall=free, wait=free - wall)
         self._starting = wanted
         self._look_again()
@@ -285,16 +288,15 @@ class IdentifyQueue:
 
     def _hold(self, ticket: _Ticket, now: float, wall: float) -> IdentifyHeld | None:
         """The day's count, where it keeps a shard whose turn it is from its IDENTIFY."""
-        kept = 0
+        kept = NEVER_SPENT
         if ticket.shard_id not in self._starting:
-            kept = max(self.ledger.reserve, len(self._starting - self._served()))
+            kept = max(self.ledger.reserve, len(self._starting - self._served()) + NEVER_SPENT)
         left = self._left(wall)
         if left > kept:
             return None
         ticket.due = now + max(self._free_at(kept + 1, wall) - wall, LEDGER_STEP)
         self._short.append(ticket)
-        reason = f"only {left} IDENTIFYs are left today"
-        return IdentifyHeld(shard_id=ticket.shard_id, until=ticket.due, reason=reason)
+        return IdentifyHeld(shard_id=ticket.shard_id, until=ticket.due, reason=shortage(left))
 
     def _left(self, wall: float) -> int:
         """IDENTIFYs of the day besides the permits that are out, each of which will be one."""
@@ -304,7 +306,7 @@ class IdentifyQueue:
         """When `count` are left besides those, by wall time; infinity if never."""
         if count > self.ledger.total or count + len(self._permits) <= self.ledger.total:
             return self.ledger.free_at(count + len(self._permits), wall)
-        return max(self.ledger.free_at(count, wall), wall + DAY)  # when they are a day old
+        return max(self.ledger.free_at(count, wall), wall + WINDOW)  # when they count no more
 
     def _look_again(self) -> None:
         """For those who wait for the day's count it may be another now, or be enough at another time."""

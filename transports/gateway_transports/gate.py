@@ -1,16 +1,10 @@
-"""Who may IDENTIFY when: the gate that a runner asks, and the one for a process that has no queue of its own."""
+"""Who may IDENTIFY when: what a runner asks of a gate, and what a program that starts many shards does besides."""
 
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
-import anyio
-
-from gateway_proto import IdentifyPermit, IdentifyWanted
-
-from .clock import Clock
-
-SPACING: Final = 5.1
-"""Seconds from the use of one permit of a bucket to the next permit: Discord's 5 s (Gateway > Rate Limiting) and a
-margin for the way there (F20)."""
+from gateway_proto import GatewayError, IdentifyPermit, IdentifyWanted
+from gateway_proto.discovery import SessionStartLimit
 
 
 class IdentifyGate(Protocol):
@@ -33,51 +27,40 @@ class IdentifyGate(Protocol):
         """The permit was not used."""
         ...
 
+    def closed(self, cause: GatewayError) -> None:
+        """Discord refuses the application: whoever waits, and whoever asks from now on, ends with this (F16)."""
+        ...
+
+
+@runtime_checkable
+class BudgetedGate(IdentifyGate, Protocol):
+    """A gate that keeps the day's ledger as well (F15). Whoever starts shards calls these, the runners do not.
+
+    Each raises a `GatewayError` if the ledger cannot be read or written.
+    """
+
+    def reserve(self, shard_ids: Iterable[int]) -> None:
+        """Called before a start, with the shards that have no session to resume: their next IDENTIFYs may be among
+        the day's last, and are kept from others.
+
+        Raises:
+            IdentifyBudgetError: the start cannot be afforded; nothing changed.
+        """
+        ...
+
+    def release(self, shard_ids: Iterable[int]) -> None:
+        """Called when shards of a start will not IDENTIFY after all: what was kept for them is for others."""
+        ...
+
+    def report(self, limit: SessionStartLimit) -> None:
+        """Called with each answer of GET /gateway/bot: before `reserve`, and again once the limit was reset."""
+        ...
+
+    def remaining(self) -> int:
+        """How many IDENTIFYs are left today; asked at any time, for logs and metrics."""
+        ...
+
 
 def shard_of(wanted: IdentifyWanted) -> int:
     """The id of the shard that asks; a bot that does not shard is shard 0."""
     return 0 if wanted.shard is None else wanted.shard[0]
-
-
-class LocalGate:
-    """One permit at a time for each bucket (shard id % max_concurrency), `spacing` seconds after the last use.
-
-    Runners of one event loop may share one; nothing beyond this process is known to it.
-    """
-
-    def __init__(self, clock: Clock, *, max_concurrency: int = 1, spacing: float = SPACING) -> None:
-        self._clock = clock
-        self._spacing = spacing
-        self._buckets = [_Bucket() for _ in range(max_concurrency)]
-        self._outstanding: dict[int, _Bucket] = {}
-        self._last_id = 0
-
-    async def ask(self, wanted: IdentifyWanted) -> IdentifyPermit:
-        bucket = self._buckets[shard_of(wanted) % len(self._buckets)]
-        await bucket.turn.acquire()
-        try:
-            while self._clock.now() < bucket.used_at + self._spacing:
-                await self._clock.wait(anyio.Event(), bucket.used_at + self._spacing)
-        except BaseException:
-            bucket.turn.release()
-            raise
-        self._last_id += 1
-        self._outstanding[self._last_id] = bucket
-        return wanted.permit(self._last_id)
-
-    def used(self, permit: IdentifyPermit, at: float) -> None:
-        bucket = self._outstanding.pop(permit.id, None)
-        if bucket is not None:
-            bucket.used_at = at
-            bucket.turn.release()
-
-    def returned(self, permit: IdentifyPermit) -> None:
-        bucket = self._outstanding.pop(permit.id, None)
-        if bucket is not None:
-            bucket.turn.release()
-
-
-class _Bucket:
-    def __init__(self) -> None:
-        self.turn = anyio.Semaphore(1)
-        self.used_at = float("-inf")

@@ -19,7 +19,7 @@ from .gate import shard_of
 
 
 class QueueGate:
-    """An `IdentifyGate` that the runners of one event loop share. It needs no task of its own.
+    """A `BudgetedGate` that the runners of one event loop share. It needs no task of its own.
 
     Args:
         clock: the runners' clock.
@@ -75,12 +75,12 @@ class QueueGate:
     def returned(self, permit: IdentifyPermit) -> None:
         self._do(self._queue.returned(permit.id, *self._time()))
 
-    # -- commands ----------------------------------------------------------------------------------------------
-
-    def close(self, cause: GatewayError) -> None:
+    def closed(self, cause: GatewayError) -> None:
         """Whoever waits, and whoever asks from now on, ends with this (F16). The first cause stands."""
         self._cause = self._cause or cause
         self._do(self._queue.closed(cause))
+
+    # -- commands ----------------------------------------------------------------------------------------------
 
     def reserve(self, shard_ids: Iterable[int]) -> None:
         """These are about to start without a session; see `IdentifyQueue.reserve`.
@@ -108,7 +108,7 @@ class QueueGate:
 
     @property
     def closed_by(self) -> GatewayError | None:
-        """What `close` was called with, if it was."""
+        """What `closed` was called with, if it was."""
         return self._cause
 
     # -- within ------------------------------------------------------------------------------------------------

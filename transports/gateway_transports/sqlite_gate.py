@@ -1,6 +1,7 @@
 """The identify gate of several programs on one machine, over a file (F15, F20)."""
 
 import copy
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +21,7 @@ from .gate import shard_of
 from .queue_gate import QueueGate
 from .stores.database import Database
 from .stores.errors import StoreBusyError, StoreFullError
-from .stores.permits import Grant, Later, PermitBook
+from .stores.permits import Grant, Later, PermitBook, check_owner
 
 LEASE: Final = 2.0
 """Seconds within which a permit is used, as a rule at once. One whose program died keeps its bucket closed for so
@@ -36,7 +37,7 @@ _BOUNDLESS: Final = 10**9
 
 
 class SqliteGate:
-    """An `IdentifyGate` that runners of several programs share by a state file, also a `SqliteStore`'s.
+    """A `BudgetedGate` that runners of several programs share by a state file, also a `SqliteStore`'s.
 
     Within the program it is a queue; who is next there then takes the bucket's permit from the file. A program that
     dies holding one keeps nobody waiting beyond `lease + spacing`. Every permit is in the file's ledger of the day
@@ -49,6 +50,8 @@ class SqliteGate:
 
     Args:
         clock: the runners' clock.
+        application_id: the bot's, if it is known. Then a file of another bot is refused, and a new one is this bot's:
+            two bots in one file would count each other's IDENTIFYs.
         max_concurrency: of /gateway/bot; the last that any program says holds for all.
         spacing: seconds from the use of a permit to the next one of its bucket; all programs must say the same.
         lease: the same goes for this.
@@ -56,6 +59,7 @@ class SqliteGate:
         on_held: is told when a shard has to wait longer than its turn, and why.
 
     Raises:
+        StoreMismatchError: it is another bot's file. It was left untouched.
         StoreError: the file cannot be used. So does `ask`, if the file fails; but a full disk and another program's
             lock are waited for.
     """
@@ -65,6 +69,7 @@ class SqliteGate:
         path: str | os.PathLike[str],
         clock: Clock,
         *,
+        application_id: int | None = None,
         max_concurrency: int = 1,
         spacing: float = DISCORD_SPACING + MARGIN,
         lease: float = LEASE,
@@ -80,10 +85,10 @@ class SqliteGate:
         self._turns = QueueGate(queue, clock, wall=wall, on_held=on_held)
         self._grants: dict[int, Grant] = {}
         self._changed = anyio.Event()
-        self._database = Database(path)
+        self._database = Database(path, accept=functools.partial(check_owner, application_id))
         self._book = PermitBook(self._database, spacing=spacing, lease=lease, wall=wall)
         try:
-            self._book.open(max_concurrency)
+            self._book.open(max_concurrency, application_id)
         except BaseException:
             self._database.close()
             raise
@@ -124,16 +129,17 @@ class SqliteGate:
             self._book.end(grant, None)
             self._turns.returned(permit)
 
-    # -- commands ----------------------------------------------------------------------------------------------
-
-    def close(self, cause: GatewayError) -> None:
+    def closed(self, cause: GatewayError) -> None:
         """Whoever waits in this program, and whoever asks from now on, ends with this (F16). The first cause stands."""
-        self._turns.close(cause)
+        self._turns.closed(cause)
         self._stir()
 
+    # -- commands ----------------------------------------------------------------------------------------------
+
     def reserve(self, shard_ids: Iterable[int]) -> None:
-        """These are about to start without a session: their next IDENTIFYs may be the day's last ones, and are kept
-        from other programs until they are used, or twice the time has passed that the start should take.
+        """These are about to start without a session: their next IDENTIFYs may be the day's last ones, but for the very
+        last, and are kept from other programs until they are used, or twice the time has passed that the start should
+        take. A start of none is never refused.
 
         Raises:
             IdentifyBudgetError: the day has not enough for them and those that others announced; nothing changed.
@@ -182,7 +188,7 @@ class SqliteGate:
 
     @property
     def closed_by(self) -> GatewayError | None:
-        """What `close` was called with, if it was."""
+        """What `closed` was called with, if it was."""
         return self._turns.closed_by
 
     # -- within ------------------------------------------------------------------------------------------------

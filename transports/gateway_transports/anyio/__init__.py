@@ -4,8 +4,10 @@
 happy eyeballs and verified TLS.
 """
 
-from ..gate import IdentifyGate, LocalGate
+from ..gate import IdentifyGate
+from ..queue_gate import QueueGate
 from ..sink import QueueLimits
+from ..sqlite_gate import SqliteGate
 from .dial import AnyioDialer, SocketStream
 from .discover import discover
 from .resolve import Resolver
@@ -14,11 +16,12 @@ from .runner import ShardRunner, open_shard
 __all__ = [
     "AnyioDialer",
     "IdentifyGate",
-    "LocalGate",
+    "QueueGate",
     "QueueLimits",
     "Resolver",
     "ShardRunner",
     "SocketStream",
+    "SqliteGate",
     "discover",
     "open_shard",
 ]

@@ -44,13 +44,15 @@ from gateway_proto import (
     StageChanged,
 )
 from gateway_proto.events import ChannelInfo
+from gateway_proto.fleet import IdentifyQueue
 from gateway_proto.requests import GuildRequests, Members, Sounds
 
 from ..clock import Clock, SystemClock
 from ..contract import Dialer
 from ..driver import Link, Ticker
 from ..errors import SlowConsumerError, StreamError, one_line
-from ..gate import IdentifyGate, LocalGate
+from ..gate import IdentifyGate
+from ..queue_gate import QueueGate
 from ..sink import EventQueue, QueueLimits
 from ..tasks import background
 from .dial import AnyioDialer
@@ -81,7 +83,7 @@ async def open_shard(
 
     Args:
         session: of an earlier process, to be resumed.
-        identify_gate: who may IDENTIFY when; None: a `LocalGate` of this runner's own.
+        identify_gate: who may IDENTIFY when; None: a `QueueGate` of this runner's own, with one bucket.
         dialer: opens the sockets; None: TCP and verified TLS.
         clock: None: the system's, suspend included (F12).
         rng: WebSocket masks, jitter. None: the system's randomness.
@@ -107,7 +109,7 @@ async def open_shard(
             requests=GuildRequests(config, rng=rng),
             clock=clock,
             dialer=dialer or AnyioDialer(),
-            gate=identify_gate or LocalGate(clock),
+            gate=identify_gate or QueueGate(IdentifyQueue(), clock),
             sink=sink,
             on_action=on_action,
             queue=EventQueue(queue_limits or QueueLimits()),
@@ -359,9 +361,12 @@ class ShardRunner:
         """Everything a supervisor wants to see (F25)."""
         return self._shard.snapshot()
 
-    def session_snapshot(self, wall: float | None = None) -> Session | None:
-        """What a later process resumes from: the session at the last delivered event, saved at `wall` (epoch s)."""
-        return self._shard.session_snapshot(wall)
+    def session_snapshot(self, wall: float | None = None, *, after: Dispatch | None = None) -> Session | None:
+        """What a later process resumes from: the session at the last delivered event, saved at `wall` (epoch s).
+
+        `after`: as if this event had been delivered; see `Shard.session_snapshot`.
+        """
+        return self._shard.session_snapshot(wall, after=after)
 
     @property
     def session(self) -> Session | None:

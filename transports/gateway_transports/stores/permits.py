@@ -9,17 +9,18 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
 from gateway_proto import LocalProtocolError
 from gateway_proto.discovery import SessionStartLimit
 from gateway_proto.fleet import IdentifyBudgetError, Ledger
-from gateway_proto.fleet.ledger import DAY, DEFAULT_TOTAL
+from gateway_proto.fleet.ledger import DAY, DEFAULT_TOTAL, NEVER_SPENT, WINDOW, shortage
 
 from . import schema
 from .database import Database
-from .errors import StoreError
+from .errors import StoreError, StoreMismatchError, shown
 
 QUICK: Final = 0.02
 """Seconds that an event loop may be kept waiting for another program's transaction."""
@@ -56,6 +57,15 @@ class Later:
     reason: str = ""
 
 
+def check_owner(application_id: int | None, path: Path, meta: schema.Meta) -> None:
+    """Raises StoreMismatchError if the bot is known, and the file is another one's."""
+    kept = meta.get("application_id")
+    if application_id is not None and kept is not None and kept != application_id:
+        raise StoreMismatchError(
+            f"{shown(path)} is the state file of the bot {kept}, and this one is {application_id}; choose another file"
+        )
+
+
 class PermitBook:
     """Transactions on a state file's book. None of them waits, but for those of others."""
 
@@ -68,9 +78,17 @@ class PermitBook:
         self._unwritten: list[tuple[Grant, float | None]] = []
         """Permits that have ended, and when each was used, that could not be written down yet."""
 
-    def open(self, max_concurrency: int) -> None:
-        """What Discord says now holds for all that use the file."""
+    def open(self, max_concurrency: int, application_id: int | None = None) -> None:
+        """What Discord says now holds for all that use the file. One that was nobody's is this bot's, if it is known.
+
+        Raises:
+            StoreMismatchError: another bot's program was faster.
+            StoreError
+        """
         with self._database.transaction() as connection:
+            check_owner(application_id, self._database.path, schema.read_meta(connection))
+            if application_id is not None:
+                schema.write_meta(connection, application_id=application_id)
             _adopt(connection, max_concurrency)
 
     def grant(self, shard_id: int) -> Grant | Later:
@@ -110,21 +128,22 @@ class PermitBook:
             pass
 
     def reserve(self, shard_ids: Iterable[int]) -> None:
-        """Announce a start, for every program to see.
+        """Announce a start, for every program to see. One of no shards is never refused.
 
         Raises:
             IdentifyBudgetError: the day has not enough for it and for what others announced; nothing changed.
             StoreError
         """
-        wanted = self._starting | set(shard_ids)
+        new = set(shard_ids)
+        wanted = self._starting | new
         with self._transaction(START_PATIENCE) as connection:
             wall = self._wall()
             _repair(connection, wall)
             others = sum(shard_id not in wanted for (shard_id,) in connection.execute("SELECT shard FROM reserved"))
             ledger = _ledger(connection)
             remaining = max(ledger.remaining(wall) - others, 0)
-            if len(wanted) > remaining:
-                free = ledger.free_at(len(wanted) + others, wall)
+            if new and len(wanted) > remaining - NEVER_SPENT:
+                free = ledger.free_at(len(wanted) + others + NEVER_SPENT, wall)
                 raise IdentifyBudgetError(needed=len(wanted), remaining=remaining, wall=free, wait=free - wall)
             width = schema.read_meta(connection).get("max_concurrency", 1)
             takes = (len(wanted) + others) / width * (self._spacing + self._lease)
@@ -228,7 +247,7 @@ def _adopt(connection: Connection, max_concurrency: int) -> None:
 def _repair(connection: Connection, wall: float) -> None:
     """Forget what is over. Where the clock was set back, what lies ahead of it was now: nothing may be kept by a time
     that will not come for years."""
-    connection.execute("DELETE FROM identifies WHERE at <= ?", (wall - DAY,))
+    connection.execute("DELETE FROM identifies WHERE at <= ?", (wall - WINDOW,))
     connection.execute("UPDATE identifies SET at = ?1 WHERE at > ?1", (wall,))
     connection.execute("DELETE FROM reserved WHERE until NOT BETWEEN ? AND ?", (wall, wall + DAY))
     meta = schema.read_meta(connection)
@@ -243,14 +262,14 @@ def _too_few(connection: Connection, wall: float, *, is_starting: bool) -> Later
     [announced] = connection.execute("SELECT count(*) FROM reserved").fetchone()
     [spent] = connection.execute("SELECT count(*) FROM identifies").fetchone()
     total = meta.get("identifies_total", DEFAULT_TOTAL)
-    kept = 0 if is_starting else max(Ledger(total=int(total)).reserve, announced)
+    kept = NEVER_SPENT if is_starting else max(Ledger(total=int(total)).reserve, announced + NEVER_SPENT)
     if min(total, meta.get("identifies_left", total)) - spent > kept:
         return None  # at least so many are left. To read the whole ledger of a large bot, 16,000 rows, takes 10 ms
     ledger = _ledger(connection)
     remaining = ledger.remaining(wall)
     if remaining > kept:
         return None
-    return Later(max(ledger.free_at(kept + 1, wall) - wall, 1.0), f"only {remaining} IDENTIFYs are left today")
+    return Later(max(ledger.free_at(kept + 1, wall) - wall, 1.0), shortage(remaining))
 
 
 def _ledger(connection: Connection) -> Ledger:
