@@ -204,14 +204,11 @@ def encode_checked(message: InterMessage, shard: tuple[int, int] | None) -> byte
     """
     if isinstance(message, RawCommand):
         data = message.text
-        check_size(data)
-        guilds = _raw_guilds(data)
     else:
         _check_opcode(message.opcode)
         data = encode(message)
-        check_size(data)
-        guilds = _guilds(message)
-    _check_owner(guilds, shard)
+    check_size(data)
+    _check_owner(guilds_of(message), shard)
     return data
 
 
@@ -228,6 +225,15 @@ def chunk_requests(
     return [
         RequestGuildMembers(guild_id=guild_id, query=query, limit=limit, presences=presences) for guild_id in guild_ids
     ]
+
+
+def guilds_of(message: InterMessage) -> list[int]:
+    """The guilds that a message names: its shard must own all of them.
+
+    Raises:
+        LocalProtocolError: it is raw, and no message, or one that the shard sends itself.
+    """
+    return _raw_guilds(message.text) if isinstance(message, RawCommand) else _guilds(message)
 
 
 def opcode_of(message: InterMessage) -> int:

@@ -142,9 +142,11 @@ class ShardConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_token(token: object) -> None:
     """Raises InvalidConfigError for what is no bot token, or cannot stand in a header."""
-    text = token.reveal() if isinstance(token, Secret) else ""
+    if not isinstance(token, Secret):
+        raise InvalidConfigError("the token must be given as Secret(token), which no log prints")
+    text = token.reveal()
     if not text:
-        raise InvalidConfigError("the token is empty; pass Secret(token)")
+        raise InvalidConfigError("the token is empty")
     if text.startswith("Bot "):
         raise InvalidConfigError('the token must come without the prefix "Bot "')
     if not re.fullmatch(r"[\x21-\x7e]+", text):

@@ -13,13 +13,19 @@ async def background() -> AsyncIterator[anyio.abc.TaskGroup]:
 
     An exception comes out as itself, whether the block or a task raised it; only several at a time are a group.
     """
+    async with alone(), anyio.create_task_group() as group:
+        try:
+            yield group
+        finally:
+            group.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def alone() -> AsyncIterator[None]:
+    """A lone exception comes out of the task groups of the block as itself."""
     lone: BaseException | None = None
     try:
-        async with anyio.create_task_group() as group:
-            try:
-                yield group
-            finally:
-                group.cancel_scope.cancel()
+        yield
     except BaseExceptionGroup as raised:
         lone = raised
         while isinstance(lone, BaseExceptionGroup) and len(lone.exceptions) == 1:
