@@ -16,6 +16,7 @@ from gateway_proto.discovery import (
 from gateway_proto.events import MessageCreate, Ready
 from gateway_proto.fleet import IdentifyBudgetError
 from gateway_proto.server import HttpAnswered
+from gateway_transports.anyio import discover
 from gateway_transports.client import Client, OnlyBotsShardError, start
 
 from .client_helpers import ClientWorld, client_world, connected, contents
@@ -173,12 +174,11 @@ def asked(w: ClientWorld) -> list[HttpAnswered]:
 async def test_an_api_that_is_down_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with client_world() as w:
         failures: list[Exception] = [ServerFaultError(503), RateLimitedError(2.5), DiscoveryTimeoutError(10.0)]
-        real = start.discover
 
         async def flaky(**options: Any) -> GatewayInfo:
             if failures:
                 raise failures.pop(0)
-            return await real(**options)
+            return await discover(**options)
 
         monkeypatch.setattr(start, "discover", flaky)
         async with w.client() as client:

@@ -1,8 +1,10 @@
 """The README tells the truth: its commands, its code, its diagram and its table."""
 
+import functools
 import random
 import re
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,7 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import gateway_proto
+import gateway_proto.fleet
 import gateway_proto.websocket_ext
+import gateway_transports.anyio
+import gateway_transports.client
 from gateway_proto import Dispatch, ShardConfig
 from gateway_proto.events import (
     DISPATCH_NAMES,
@@ -30,9 +35,11 @@ from gateway_proto.events import (
     created_at,
     encode,
 )
+from gateway_proto.server import ServerConfig
 from gateway_proto.stage import diagram
 from gateway_transports.anyio import ShardRunner, open_shard
 from gateway_transports.cli.app import app
+from gateway_transports.client import Client
 from gateway_transports.serve import serve
 
 from .shared_data import REPOSITORY, seed_file
@@ -41,8 +48,12 @@ README = (REPOSITORY / "README.md").read_text()
 TABLE = [line.strip("| ").split(" | ") for line in README.splitlines() if line.startswith("| `")]
 
 
-BOT, TYPED, EMBEDDING = range(3)
+BOT, WAYS, TYPED, EMBEDDING = range(4)
 """Which block of Python in the README is which."""
+
+
+ROOTS = {"client": gateway_transports.client, "anyio": gateway_transports.anyio, "fleet": gateway_proto.fleet}
+"""What the table's short names of modules stand for."""
 
 
 def blocks(language: str) -> list[str]:
@@ -70,20 +81,22 @@ def test_each_name_that_serenitys_table_points_to_exists(row: list[str]) -> None
     names = re.findall(r"`([A-Za-z_.]+)", row[-1])
     assert names
     for name in names:
-        found: object = gateway_proto
-        for part in name.split("."):
+        first, _, rest = name.partition(".")
+        found: object = ROOTS.get(first, gateway_proto)
+        for part in (rest if first in ROOTS else name).split("."):
             found = getattr(found, part)
 
 
 def test_no_name_of_serenitys_gateway_module_is_missing() -> None:
-    """Those of the client and the bridge come with their own release."""
     seed = seed_file("SERENITY-0.5.md").read_text()
     known = {name for row in TABLE for name in re.findall(r"[A-Za-z_]+", row[0])}
     for line in seed.splitlines():
         group = line.strip("| ").split(" | ")
-        if len(group) != 2 or group[0].startswith(("group", "---", "the ", "ConnectionStage", "GatewayError")):
+        if len(group) != 2 or group[0].startswith(("group", "---", "ConnectionStage", "GatewayError")):
             continue
         wanted = {name for name in re.findall(r"`([a-z_]+)", group[1]) if name not in ("new",)}
+        if group[0].startswith("the bridge"):
+            wanted |= set(re.findall(r"\bShard[A-Z][A-Za-z]+", group[1]))
         assert wanted <= known, f"{group[0]}: {sorted(wanted - known)}"
     for name in ("Connected", "Resuming", "BuildingUrl", "ReconnectFailure", "InvalidApiVersion"):
         assert name in known
@@ -136,6 +149,45 @@ async def test_the_bot_runs(monkeypatch: pytest.MonkeyPatch) -> None:
                 group.cancel_scope.cancel()
     first = int(console.lines[0].removeprefix("somebody: number "))
     assert console.lines[:3] == [f"somebody: number {first + step}" for step in range(3)]
+
+
+WAYS_TO_START: dict[str, tuple[int, dict[str, Any]]] = {
+    "small": (1, {}),
+    "recommended": (2, {}),
+    "one": (1, {"shard_id": 2, "total": 4}),
+    "all_of": (3, {"total": 3}),
+    "some": (3, {"shards": range(4, 7), "total": 10}),
+}
+"""How many shards each starts, and with which arguments."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", WAYS_TO_START)
+async def test_each_way_to_start_runs(way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As it stands, but for where the API is."""
+    count, arguments = WAYS_TO_START[way]
+    async with serve(ServerConfig(shards=2, max_concurrency=16), rng=random.Random(1)) as gateway:
+        api = gateway.url.replace("ws://", "http://")
+        monkeypatch.setattr("gateway_transports.client.Client", functools.partial(Client, api=api))
+        monkeypatch.chdir(tmp_path)
+        lines: list[tuple[object, ...]] = []
+        names: dict[str, Any] = {"__name__": "bot", "print": lambda *words: lines.append(words)}
+        exec(compile(blocks("python")[WAYS], "README.md", "exec"), names)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(functools.partial(names[way], "a.bot.token", **arguments))
+                while len(gateway.server.sessions) < count or (len(lines) < 3 and way not in ("one", "recommended")):
+                    gateway.broadcast("MESSAGE_CREATE", encode(message(content="hello")))
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+        shards = {session.shard for session in gateway.server.sessions.values()}
+    if way == "small":
+        assert shards == {None}
+    else:
+        total = arguments.get("total", 2)
+        ids = arguments.get("shards") or ([arguments["shard_id"]] if "shard_id" in arguments else range(total))
+        assert shards == {(shard_id, total) for shard_id in ids}
+        assert (tmp_path / "bot.state").exists()
 
 
 def message(content: str, guild_id: Maybe[int] = UNSET) -> MessageCreate:

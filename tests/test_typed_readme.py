@@ -10,13 +10,16 @@ from typing import NamedTuple
 import pytest
 
 from .shared_data import REPOSITORY
-from .test_readme import BOT, EMBEDDING, TYPED, blocks
+from .test_readme import BOT, EMBEDDING, TYPED, WAYS, blocks
 from .test_types_complete import pyright
 
 PAIRS = [
     (BOT, "message.content", "message.contents"),
     (BOT, "message.author.username", "message.author.username.id"),
     (BOT, "message := event.get(MessageCreate)", "message := event.data"),
+    (WAYS, "event.data.author.username", "event.data.author.nick"),
+    (WAYS, "if isinstance(event.data, GuildCreate)", "if not isinstance(event.data, GuildCreate)"),
+    (WAYS, "context.state.messages += 1", "context.state.message += 1"),
     (TYPED, "text.content", "text.author"),
     (TYPED, "user.global_name", "user.nick"),
     (TYPED, " if user is not UNSET", ""),
@@ -36,7 +39,7 @@ class Checked(NamedTuple):
 def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checked]:
     """Every block and every misuse, each as a file, put before both checkers at once: they take seconds to start."""
     folder = tmp_path_factory.mktemp("typed")
-    for index in (BOT, TYPED, EMBEDDING):
+    for index in (BOT, WAYS, TYPED, EMBEDDING):
         (folder / f"block_{index}.py").write_text(blocks("python")[index])
     for index, (block, right, wrong) in enumerate(PAIRS):
         text = blocks("python")[block]
@@ -75,7 +78,7 @@ def _pyright(folder: Path) -> list[str]:
     return [Path(line["file"]).stem for line in report["generalDiagnostics"] if line["severity"] == "error"]
 
 
-@pytest.mark.parametrize("block", [BOT, TYPED, EMBEDDING])
+@pytest.mark.parametrize("block", [BOT, WAYS, TYPED, EMBEDDING])
 def test_the_code_is_typed(checked: dict[str, Checked], block: int) -> None:
     assert checked[f"block_{block}"] == Checked(mypy=0, pyright=0)
 

@@ -31,6 +31,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
         return _complain(str(error), 2)
     except typer.TyperException as error:
         return _complain(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):  # before a command has begun, or after its end
+        return 130
     return code if isinstance(code, int) else 0
 
 

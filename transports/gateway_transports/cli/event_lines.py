@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from gateway_proto import Dispatch
@@ -53,15 +52,16 @@ def _decode(raw: bytes | msgspec.Raw) -> Any:
         return None
 
 
-def readable_line(event: Dispatch, console: Console) -> bytes:
-    """The sequence, the name and what one would want to know first, as wide as the console."""
-    line = Text.assemble((f"{event.sequence:>7}  ", "dim"), (f"{printable(event.name):<28} ", "bold cyan"))
+def readable(event: Dispatch, shard: int | None) -> Text:
+    """The shard if there may be several, the sequence, the name and what one would want to know first: one line."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    if shard is not None:
+        line.append(f"{shard:>4} ", "dim")
+    line.append(f"{event.sequence:>7}  ", "dim").append(f"{printable(event.name):<28} ", "bold cyan")
     line.append("  ".join(_facts(_decode(event.raw))) or f"{len(bytes(event.raw))} bytes")
     if event.replayed:
         line.append("  replayed", "yellow")
-    with console.capture() as capture:
-        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-    return capture.get().encode()
+    return line
 
 
 def _facts(data: Any) -> list[str]:

@@ -23,7 +23,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
-Backend: TypeAlias = Annotated[Literal["asyncio", "trio"], typer.Option(help="The event loop.")]
+BackendName: TypeAlias = Literal["asyncio", "trio"]
+Backend: TypeAlias = Annotated[BackendName, typer.Option(help="The event loop.")]
 Compression: TypeAlias = Literal["none", "zlib", "zlib-stream", "zstd-stream"]
 Compress: TypeAlias = Annotated[
     Compression, typer.Option(help="zlib compresses payload by payload, the others the whole connection.")
