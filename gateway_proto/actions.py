@@ -126,7 +126,8 @@ class Dispatch(_Memo, frozen=True):
     """Reports: an event. `raw` is the JSON of `d`, as it came; it is decoded when somebody asks and not before.
 
     `epoch` names the session (it changes with every READY); hand both back to `Shard.delivered` once the event is
-    taken. `replayed` is true for what came after a RESUME and before its RESUMED.
+    taken. `replayed` is true for what came after a RESUME and before its RESUMED: an earlier process may have had it. A
+    RESUMED that an earlier process got is itself replayed, and ends nothing.
     """
 
     epoch: int

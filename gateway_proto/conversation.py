@@ -272,7 +272,10 @@ class Conversation:
         connection.last_dispatch = life.now
         life.setbacks.dispatch_received()
         replayed = life.stage is ConnectionStage.RESUMING
-        if name == _RESUMED and replayed:
+        # One that an earlier process got is replayed like any event, and the replay goes on behind it. The one that
+        # ends it is newer, or takes no number of its own.
+        is_old = session.received < sequence <= session.seen
+        if name == _RESUMED and replayed and not is_old:
             life.tally.resumes_won += 1
             life.connected(connection, StageInput.RESUMED)
         if sequence <= session.received:

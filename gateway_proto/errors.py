@@ -26,7 +26,11 @@ class GatewayError(Exception):
         return hash((type(self), self.args))
 
     def as_value(self) -> Self:
-        """Itself, once raised, without what it was raised in: that would keep a message alive, and its secrets."""
+        """Itself, once raised, without what it was raised in: that would keep a message alive, and its secrets.
+
+        An action must hold it so: actions are not looked at by the garbage collector, which would never find a cycle
+        through one and a traceback.
+        """
         _forget_context(self)
         return self.with_traceback(None)
 

@@ -219,6 +219,7 @@ class Lifecycle:
             sequence=session.sequence,
             delivered=session.sequence,
             application_id=session.application_id,
+            seen=session.received or 0,
         )
         if refused is None:
             self.adopt_resume_url()

@@ -40,6 +40,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     binding: SessionBinding
     application_id: int | None = None
     saved_at: float | None = None
+    received: int | None = None
+    """The last sequence that was received, as far as is known. A RESUMED up to it, in a replay, ends nothing."""
 
     def to_bytes(self) -> bytes:
         """A versioned document for a store. It holds the session id in clear: keep it like a password."""
@@ -52,6 +54,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
                 binding=self.binding,
                 application_id=self.application_id,
                 saved_at=self.saved_at,
+                received=self.received,
             )
         )
 
@@ -70,6 +73,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             raise SnapshotMismatchError("the stored session cannot be read") from None
         if not 1 <= stored.sequence <= MAX_SEQUENCE or not stored.id:
             raise SnapshotMismatchError("the stored session has no id or no sequence")
+        if stored.received is not None and not stored.sequence <= stored.received <= MAX_SEQUENCE:
+            raise SnapshotMismatchError("the stored session received less than it delivered")
         return cls(
             id=Secret(stored.id),
             sequence=stored.sequence,
@@ -77,6 +82,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             binding=stored.binding,
             application_id=stored.application_id,
             saved_at=stored.saved_at,
+            received=stored.received,
         )
 
 
@@ -92,6 +98,7 @@ class _Stored(msgspec.Struct, kw_only=True):
     binding: SessionBinding
     application_id: int | None
     saved_at: float | None
+    received: int | None = None
 
 
 def mismatch(session: Session, binding: SessionBinding, application_id: int | None) -> SnapshotMismatchError | None:
@@ -112,7 +119,7 @@ class LiveSession:
     given. *delivered* is what snapshots and heartbeats say.
     """
 
-    __slots__ = ("application_id", "delivered", "epoch", "id", "received", "resume_url")
+    __slots__ = ("application_id", "delivered", "epoch", "id", "received", "resume_url", "seen")
 
     def __init__(
         self,
@@ -122,6 +129,7 @@ class LiveSession:
         sequence: int,
         delivered: int,
         application_id: int | None,
+        seen: int = 0,
     ) -> None:
         self.epoch: int = epoch
         self.id: Secret = id
@@ -129,6 +137,8 @@ class LiveSession:
         self.received: int = sequence
         self.delivered: int = delivered
         self.application_id: int | None = application_id
+        self.seen: int = seen
+        """The last sequence that an earlier process received, as far as is known."""
 
     def snapshot(self, binding: SessionBinding, wall: float | None, sequence: int = 0) -> Session | None:
         """The session at the delivered sequence, or `sequence` if that is later; None while both are 0."""
@@ -142,4 +152,5 @@ class LiveSession:
             binding=binding,
             application_id=self.application_id,
             saved_at=wall,
+            received=max(self.received, self.seen),
         )

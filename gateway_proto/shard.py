@@ -120,7 +120,7 @@ class Shard:
         life = self._begin(now)
         if self._current(generation) is not None:
             cause = error if isinstance(error, GatewayError) else ConnectError(str(error) or type(error).__name__)
-            life.lose(cause, disconnect=False)
+            life.lose(cause.as_value(), disconnect=False)
         return life.take_actions()
 
     def receive_data(self, generation: int, data: bytes, now: float) -> list[ShardAction]:

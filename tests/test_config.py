@@ -31,7 +31,7 @@ def test_defaults() -> None:
     ("settings", "why"),
     [
         ({"token": Secret("")}, "the token is empty"),
-        ({"token": "a string"}, r"pass Secret\(token\)"),
+        ({"token": "a string"}, r"given as Secret\(token\)"),
         ({"token": Secret("Bot hidden-token")}, 'without the prefix "Bot "'),
         ({"token": Secret("hidden token")}, "one word"),
         ({"token": Secret("hidden-token\n")}, "one word"),

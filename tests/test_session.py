@@ -51,6 +51,7 @@ SESSIONS = st.builds(
     binding=BINDINGS,
     application_id=st.none() | st.integers(0, 2**64 - 1),
     saved_at=st.none() | st.floats(0, 1e12),
+    received=st.none() | st.just(MAX_SEQUENCE),
 )
 
 
@@ -108,6 +109,8 @@ def stored(**changes: Any) -> bytes:
         stored(binding={}),
         stored(resume_url=7),
         stored(saved_at="yesterday"),
+        stored(received=41),
+        stored(received=2**63),
     ],
 )
 def test_what_is_no_session(data: bytes) -> None:
@@ -175,7 +178,7 @@ def test_a_snapshot_says_the_delivered_sequence() -> None:
     live = LiveSession(
         epoch=1, id=SESSION.id, resume_url=SESSION.resume_url, sequence=50, delivered=42, application_id=7
     )
-    assert live.snapshot(BINDING, SESSION.saved_at) == SESSION
+    assert live.snapshot(BINDING, SESSION.saved_at) == msgspec.structs.replace(SESSION, received=50)
     assert live.received == 50
     live.delivered = 0
     assert live.snapshot(BINDING, None) is None

@@ -247,6 +247,7 @@ class ShardManager:
     def failed(self, shard_id: int, cause: GatewayError) -> list[ManagerAction]:
         """It ended by itself and will not come back."""
         self._slot(shard_id)
+        cause = cause.as_value()
         actions: list[ManagerAction] = []
         is_told = type(cause) is type(self._refusal)  # the texts are Discord's and may differ
         if isinstance(cause, APPLICATION_ERRORS) and self._refusal is None:

@@ -217,7 +217,7 @@ class IdentifyQueue:
 
     def closed(self, cause: GatewayError) -> list[QueueAction]:
         """A fact about the application (F16): everybody who waits, and whoever asks from now on, ends with it."""
-        self._closed = self._closed or cause
+        self._closed = self._closed or cause.as_value()
         refused: list[QueueAction] = [
             PermitRefused(shard_id=ticket.shard_id, generation=ticket.generation, cause=self._closed)
             for bucket in self._buckets

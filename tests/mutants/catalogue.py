@@ -39,8 +39,8 @@ MUTANTS: Final = (
     Mutant(
         "snapshot-says-received",
         "gateway_proto/session.py",
-        "            sequence=self.delivered,",
-        "            sequence=self.received,",
+        "sequence = max(self.delivered, sequence)",
+        "sequence = max(self.received, sequence)",
         MACHINE,
     ),
     Mutant(

@@ -214,6 +214,8 @@ class Fleet:
         if type(action) is Dispatch:
             if action.name == "READY":
                 self._ready(shard_id, slot, action)
+            elif action.name == "RESUMED":
+                self._keeper.resumed(shard_id)
         else:
             self._report(shard_id, action)
         if self._on_action is not None:

@@ -89,6 +89,12 @@ class SessionKeeper:
             self._bind(session.application_id)
             self.save()
 
+    def resumed(self, shard_id: int) -> None:
+        """RESUMED came and is about to be handed on. What comes behind it is not marked as replayed, so the store must
+        know up to where this process got: in the next one's replay, a RESUMED that this one had ends nothing."""
+        self._take(shard_id)
+        self.save()
+
     def lost(self, shard_id: int) -> None:
         """Its session is gone."""
         self._note(shard_id, None)
@@ -145,7 +151,7 @@ class SessionKeeper:
         if session is None:
             return  # nothing was delivered since READY, which is kept
         kept = self._sessions.get(shard_id)
-        if kept is None or (kept.id, kept.sequence) != (session.id, session.sequence):
+        if kept is None or (kept.id, kept.sequence, kept.received) != (session.id, session.sequence, session.received):
             self._note(shard_id, session)
 
     def _note(self, shard_id: int, session: Session | None) -> None:
