@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 
 from .clock import Clock
@@ -96,15 +97,16 @@ class Link:
         self._pending = b""
         self._writer_waits = False
         self._writer_wake = anyio.Event()
-        self._reader_wake = anyio.Event()
+        self._reader_wake: anyio.Event | None = None
         self._is_paused = False
         self._farewell = b""
         self._half_close = False
         self._deadline = 0.0
         self._finishing = anyio.Event()
         self._eof = anyio.Event()
-        self._over = anyio.Event()
         self._scope = anyio.CancelScope()
+        self._group: anyio.abc.TaskGroup | None = None
+        """While it reads."""
 
     # -- commands ----------------------------------------------------------------------------------------------
 
@@ -122,7 +124,7 @@ class Link:
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self._reader_wake.set()
+            self._wake_reader()
 
     def finish(self, farewell: bytes, grace: float, *, half_close: bool = False) -> None:
         """End in order: write what is being written and `farewell`, read to the peer's end; `abort` after `grace`.
@@ -136,8 +138,10 @@ class Link:
         self._farewell, self._half_close = farewell, half_close
         self._deadline = self._clock.now() + grace
         self._finishing.set()
-        self._reader_wake.set()
+        self._wake_reader()
         self._wake_writer()
+        if self._group is not None:
+            self._group.start_soon(self._expire)
 
     def abort(self) -> None:
         """Close at once."""
@@ -151,12 +155,21 @@ class Link:
             with self._scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._write)
-                    group.start_soon(self._expire)
-                    await self._read()
-                    self._tell_eof()
+                    # A task of its own only once there is a deadline: it would cost each idle link some 4 KiB.
+                    if self._finishing.is_set():
+                        group.start_soon(self._expire)
+                    await self._read_to_end(group)
         finally:
-            self._over.set()
             await self._stream.aclose()
+
+    async def _read_to_end(self, group: anyio.abc.TaskGroup) -> None:
+        self._group = group
+        try:
+            await self._read()
+            self._tell_eof()
+        finally:
+            # Told to finish or cancelled: either way nobody starts a task in it any more.
+            self._group = None
 
     async def _read(self) -> None:
         while True:
@@ -199,8 +212,7 @@ class Link:
         await self._eof.wait()
 
     async def _expire(self) -> None:
-        await self._finishing.wait()
-        await self._clock.wait(self._over, self._deadline)
+        await self._clock.wait(anyio.Event(), self._deadline)
         self._scope.cancel()
 
     def _tell_eof(self) -> None:
@@ -209,6 +221,10 @@ class Link:
             self._on_eof()
             # Unless that was answered by a farewell, there is nothing left to wait for.
             self.finish(b"", 0.0)
+
+    def _wake_reader(self) -> None:
+        if self._reader_wake is not None:
+            self._reader_wake.set()
 
     def _wake_writer(self) -> None:
         self._writer_waits = False
