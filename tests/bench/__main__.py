@@ -1,16 +1,17 @@
-"""`python -m tests.bench decode|ready|road [--json] [--events N] [--rounds N]`."""
+"""`python -m tests.bench decode|idle|ready|road [--json] [--events N] [--rounds N] [--shards N] [--seconds S]`."""
 
 import argparse
 import json
 from collections.abc import Callable
 from typing import Any
 
-from . import decode, ready, road
+from . import decode, idle, ready, road
 
-BENCHMARKS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
-    "decode": decode.rows,
-    "ready": ready.rows,
-    "road": road.rows,
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
+    "decode": lambda arguments: decode.rows(arguments.events, arguments.rounds),
+    "idle": lambda arguments: idle.rows(arguments.shards, arguments.seconds),
+    "ready": lambda arguments: ready.rows(arguments.events, arguments.rounds),
+    "road": lambda arguments: road.rows(arguments.events, arguments.rounds),
 }
 
 
@@ -20,8 +21,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
     parser.add_argument("--events", type=int, default=4000, help="events in each stream")
     parser.add_argument("--rounds", type=int, default=15, help="rounds, of which the fastest counts")
+    parser.add_argument("--shards", type=int, default=idle.SHARDS, help="shards that idle")
+    parser.add_argument("--seconds", type=float, default=idle.SECONDS, help="real seconds that they idle for")
     arguments = parser.parse_args()
-    rows = BENCHMARKS[arguments.name](arguments.events, arguments.rounds)
+    rows = BENCHMARKS[arguments.name](arguments)
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
