@@ -177,10 +177,13 @@ class Shard:
         connection = self._current(generation)
         if connection is not None and connection.paused_since is not None:
             connection.paused_since = None
-            connection.last_dispatch = life.now
+            connection.last_dispatch = life.guild_came_at = life.now
+            limits = self._config.limits
             for timer, patience in (
-                (Timer.DIAL, self._config.limits.dial),
-                (Timer.HELLO, self._config.limits.hello),
+                (Timer.DIAL, limits.dial),
+                (Timer.HELLO, limits.hello),
+                (Timer.READY, limits.ready_notice),
+                (Timer.GUILDS, limits.guilds_settled),
             ):
                 if life.timers.get(timer) is not None:
                     life.timers.set(timer, life.now + patience)
@@ -230,17 +233,17 @@ class Shard:
         connection = life.connection
         if timer is Timer.RECONNECT:
             life.dial()
-        elif timer is Timer.GUILDS:
-            self._guilds_due()
         elif connection is None:
             return
         elif timer is Timer.HEARTBEAT:
             self._beat_due(connection)
-        elif timer is Timer.READY:
-            life.notice(NoticeKind.READY_SLOW, f"no READY within {limits.ready_notice:g} s of IDENTIFY; still waiting")
         elif connection.paused_since is not None:
             # Nobody reads: it may be there. `reading_resumed` starts the wait anew.
             life.timers.set(timer, life.now + limits.hello)
+        elif timer is Timer.GUILDS:
+            self._guilds_due()
+        elif timer is Timer.READY:
+            life.notice(NoticeKind.READY_SLOW, f"no READY within {limits.ready_notice:g} s of IDENTIFY; still waiting")
         elif timer is Timer.DIAL:
             life.lose(DialTimeoutError(limits.dial))
         elif timer is Timer.HELLO:

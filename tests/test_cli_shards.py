@@ -238,15 +238,19 @@ def test_a_second_signal_leaves_though_nobody_reads_stdout() -> None:
 
 
 BLOCKED: Final = """
-import signal, sys
+import os, signal, sys
 import anyio
 from gateway_transports.cli.signals import interruptible
 
 async def work():
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)  # signal.pause() would miss one that comes just before it
     print("blocked", flush=True)
-    signal.pause()
+    os.read(told, 1)
     print("still", flush=True)
-    signal.pause()
+    os.read(told, 1)
+    os.read(told, 1)
 
 sys.exit(anyio.run(interruptible, work, backend=sys.argv[1]))
 """

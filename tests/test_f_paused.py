@@ -6,7 +6,10 @@ from gateway_proto import (
     ConnectionStage,
     DialTimeoutError,
     ExpectedHelloError,
+    GuildsSettled,
     HeartbeatFailedError,
+    Notice,
+    NoticeKind,
     Reconnect,
     ResumeTimeoutError,
 )
@@ -62,6 +65,35 @@ def test_judging_starts_anew_afterwards() -> None:
     assert peer.of(Reconnect) == []
     peer.advance(INTERVAL)
     assert isinstance(cause(peer), HeartbeatFailedError)
+
+
+@pytest.mark.failure("F22", "F33")
+def test_a_ready_that_lies_unread_is_not_slow() -> None:
+    peer = Peer().to_identifying()
+    peer.call(peer.shard.reading_paused, peer.generation)  # that the permit was used is told in passing
+    peer.advance(400.0)
+    resume(peer)
+    for _ in range(13):
+        peer.advance(23.0)
+        peer.ack()
+    assert NoticeKind.READY_SLOW not in [notice.kind for notice in peer.of(Notice)]
+    peer.advance(2.0)
+    assert NoticeKind.READY_SLOW in [notice.kind for notice in peer.of(Notice)]
+
+
+@pytest.mark.failure("F25", "F33")
+def test_guilds_that_lie_unread_are_not_missing() -> None:
+    peer = Peer().to_connected(guilds=(1, 2))
+    peer.advance(10.0)
+    pause(peer)
+    peer.advance(400.0)
+    assert peer.of(GuildsSettled) == []
+    resume(peer)
+    peer.advance(14.0)
+    assert peer.of(GuildsSettled) == []
+    peer.advance(2.0)
+    [settled] = peer.of(GuildsSettled)
+    assert settled.missing == (1, 2)
 
 
 @pytest.mark.failure("F12")

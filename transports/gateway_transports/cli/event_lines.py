@@ -29,13 +29,15 @@ _MAX_FACT: Final = 60
 
 
 def json_line(event: Dispatch, shard: int) -> bytes:
-    """{"t", "s", "shard", "d"} and a newline; `d` as it came, but for READY's secrets."""
+    """{"t", "s", "shard", "d"} and a newline; `d` as it came, but for READY's secrets. `"replayed": true` stands before
+    `d` where it holds: the event may have been printed before."""
     raw = bytes(event.raw)
     if event.name == "READY":
         raw = _masked(raw)
     # JSON has line ends between its tokens only.
     raw = raw.replace(b"\n", b" ").replace(b"\r", b" ")
-    return b'{"t":%b,"s":%d,"shard":%d,"d":%b}\n' % (msgspec.json.encode(event.name), event.sequence, shard, raw)
+    name, mark = msgspec.json.encode(event.name), b'"replayed":true,' if event.replayed else b""
+    return b'{"t":%b,"s":%d,"shard":%d,%b"d":%b}\n' % (name, event.sequence, shard, mark, raw)
 
 
 def _masked(raw: bytes) -> bytes:

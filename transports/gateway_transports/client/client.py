@@ -12,6 +12,7 @@ async with client:
 
 import contextlib
 import logging
+import math
 import os
 import random
 import time
@@ -35,6 +36,7 @@ from gateway_proto.discovery import DEFAULT_API
 from gateway_proto.event_intents import missing_intents
 from gateway_proto.events import ChannelInfo
 from gateway_proto.fleet import ManagerAction
+from gateway_proto.fleet.queue import DISCORD_SPACING, MARGIN
 from gateway_proto.requests import Members, Sounds
 
 from ..anyio import AnyioDialer, IdentifyGate, QueueLimits, ShardRunner
@@ -77,6 +79,9 @@ class Client(Generic[StateT]):
             it the turns to IDENTIFY. Or what opens a store of yours: called as `SqliteStore` is, without the path.
             None: sessions end with the process.
         gate: where permits to IDENTIFY come from; None: from the store's file, or a queue of this process.
+        identify_spacing: seconds from one IDENTIFY of a bucket to the next, without a `gate` of yours: Discord's 5, and
+            a margin for an earlier one that is longer on its way. More where machine or network are slow; all programs
+            that share a store must say the same.
         api: the base URL of the API that says where the gateway is; None: nothing is asked, `config.url` holds.
         concurrency: events of one shard that handlers work at side by side; 1: one after the other, in order.
         fail_fast: a handler's exception ends the client, and comes out of `wait`; else it is logged, and that is all.
@@ -86,7 +91,7 @@ class Client(Generic[StateT]):
         dialer, clock, wall, rng: the world, for tests; `wall` is epoch seconds.
 
     Raises:
-        LocalProtocolError: `concurrency` is less than 1.
+        LocalProtocolError: `concurrency` is less than 1, or `identify_spacing` is negative.
     """
 
     @overload
@@ -96,6 +101,7 @@ class Client(Generic[StateT]):
         *,
         store: str | os.PathLike[str] | OpenStore | None = None,
         gate: IdentifyGate | None = None,
+        identify_spacing: float = DISCORD_SPACING + MARGIN,
         api: str | None = DEFAULT_API,
         concurrency: int = CONCURRENCY,
         fail_fast: bool = False,
@@ -115,6 +121,7 @@ class Client(Generic[StateT]):
         state: StateT,
         store: str | os.PathLike[str] | OpenStore | None = None,
         gate: IdentifyGate | None = None,
+        identify_spacing: float = DISCORD_SPACING + MARGIN,
         api: str | None = DEFAULT_API,
         concurrency: int = CONCURRENCY,
         fail_fast: bool = False,
@@ -133,6 +140,7 @@ class Client(Generic[StateT]):
         state: Any = None,
         store: str | os.PathLike[str] | OpenStore | None = None,
         gate: IdentifyGate | None = None,
+        identify_spacing: float = DISCORD_SPACING + MARGIN,
         api: str | None = DEFAULT_API,
         concurrency: int = CONCURRENCY,
         fail_fast: bool = False,
@@ -146,6 +154,8 @@ class Client(Generic[StateT]):
     ) -> None:
         if concurrency < 1:
             raise LocalProtocolError(f"concurrency must be at least 1, not {concurrency}")
+        if not 0.0 <= identify_spacing < math.inf:
+            raise LocalProtocolError(f"identify_spacing must be seconds from 0 on, not {identify_spacing}")
         self.config: ShardConfig = config
         self.state: StateT = state
         clock, dialer, rng = clock or SystemClock(), dialer or AnyioDialer(), rng or random.SystemRandom()
@@ -155,6 +165,7 @@ class Client(Generic[StateT]):
         self._api = Api(api, config.token, dialer=dialer, clock=clock, rng=rng)
         self._store = store
         self._gate = gate
+        self._spacing = identify_spacing
         self._wall = wall
         self._fail_fast = fail_fast
         self._on_action = on_action
@@ -166,6 +177,7 @@ class Client(Generic[StateT]):
         self._running: Running | None = None
         self._has_begun = False
         self._end_told = False
+        self._opened = anyio.Event()
         self._closing = anyio.Event()
         self._closed = anyio.Event()
         self._chores: anyio.abc.TaskGroup
@@ -212,7 +224,10 @@ class Client(Generic[StateT]):
             raise LocalProtocolError("this client has started its shards already; others need a client of their own")
         self._has_begun = True
         try:
+            await self._opened.wait()
             info = await self._api.ask(must_be_bot=must_be_bot)
+            if self._closing.is_set():
+                raise LocalProtocolError("the client's block was left while it started")
             running = Running(
                 plan(info.shards if info is not None and info.shards is not None else 1),
                 info,
@@ -221,6 +236,7 @@ class Client(Generic[StateT]):
                 hub=self._hub,
                 store=self._store,
                 gate=self._gate,
+                spacing=self._spacing,
                 wall=self._wall,
                 tasks=self._shards,
                 on_action=self._on_action,
@@ -342,6 +358,7 @@ class Client(Generic[StateT]):
         Raises:
             LocalProtocolError: it is none of this client's, or the client's end has begun.
         """
+        self._end_told = False
         self._started().restart(shard_id, resumable=resumable)
 
     def shutdown(self, shard_id: int, *, resumable: bool = True) -> None:
@@ -418,7 +435,8 @@ class Client(Generic[StateT]):
             raise LocalProtocolError("a client is entered once; make another one")
         self._home = Home()
         group = await self._stack.enter_async_context(background())
-        await group.start(self._host)
+        # Nothing is awaited from here on: a cancellation would find a client that no block leaves any more.
+        group.start_soon(self._host, self._home)
         return self
 
     async def __aexit__(
@@ -427,32 +445,38 @@ class Client(Generic[StateT]):
         # Leaving it ends the shards that run; only what has ended all of them before is a reason to raise.
         has_ended = self._running is not None and self._running.over.is_set()
         self._closing.set()
-        with anyio.CancelScope(shield=True):
-            await self._closed.wait()
-        await self._stack.__aexit__(kind, error, traceback)
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._closed.wait()
+        finally:
+            await self._stack.__aexit__(kind, error, traceback)
         if error is None and has_ended and not self._end_told:
             self._raise_end()
 
-    async def _host(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def _host(self, home: Home) -> None:
         """All tasks of the client. However its block is left, they end in order: first the shards, with the handlers
         that run, then the rest; then what is left to store is stored."""
         try:
             with anyio.CancelScope(shield=True):
                 async with background() as self._chores, anyio.create_task_group() as handlers:
+                    self._chores.start_soon(home.run)
                     for handler in self._handlers:
                         handler.group = handlers
                     self._handler_tasks = handlers
                     async with anyio.create_task_group() as self._shards:
-                        task_status.started()
+                        self._opened.set()
                         await self._closing.wait()
                         self._hub.is_closing = True
                         if self._running is not None:
                             self._running.end()
                     handlers.cancel_scope.cancel()
         finally:
-            if self._running is not None:
-                self._running.close()
-            self._closed.set()
+            home.close()
+            try:
+                if self._running is not None:
+                    self._running.close()
+            finally:
+                self._closed.set()
 
     # -- inside ------------------------------------------------------------------------------------------------
 

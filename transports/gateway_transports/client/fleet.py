@@ -12,6 +12,7 @@ import anyio.abc
 import msgspec
 
 from gateway_proto import (
+    DiscardCause,
     Dispatch,
     EventDecodeError,
     GatewayError,
@@ -237,7 +238,8 @@ class Fleet:
                 self.do(self.manager.identified(shard_id))
             case SessionLost(cause=cause, sequence=sequence, downtime=downtime):
                 self._keeper.lost(shard_id)
-                _log.warning(
+                _log.log(
+                    logging.INFO if cause is DiscardCause.LOGOUT else logging.WARNING,  # the one that was asked for
                     "shard %d: the session is gone (%s); what came after event %d, %.0f s, will not come",
                     shard_id, cause.value, sequence, downtime,
                 )  # fmt: skip

@@ -1,10 +1,12 @@
 """Talking to a running shard from anywhere: `ShardMessenger`; and what is known of one: `ShardRunnerInfo`."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
-import anyio.from_thread
+import anyio
 import anyio.lowlevel
 import msgspec
 
@@ -41,24 +43,74 @@ class ShardRunnerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Home:
-    """The event loop and thread that a client lives in."""
+    """The event loop and thread that a client lives in. `run` there carries out what other threads ask for."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
-        self._token = anyio.lowlevel.current_token()
+        self._soon = _call_soon()
+        self._lock = threading.Lock()
+        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._wake = anyio.Event()
+        self._is_open = True
 
     def call(self, function: Callable[[], T]) -> T:
         """Call it there, from any thread, and wait for it. Raises what it raises.
 
         Raises:
-            LocalProtocolError: there is no event loop any more.
+            LocalProtocolError: the client has ended.
         """
         if threading.get_ident() == self._thread:
             return function()
+        future: Future[T] = Future()
+        with self._lock:
+            # Whatever is in the queue by then is ended by `close`: a thread waits for no loop that is gone.
+            if not self._is_open:
+                raise _ended()
+            self._calls.append((future, function))
         try:
-            return anyio.from_thread.run_sync(function, token=self._token)
-        except RuntimeError as error:
-            raise LocalProtocolError("the client has ended") from error
+            self._soon(self._stir)
+        except RuntimeError:
+            raise _ended() from None
+        return future.result()
+
+    @property
+    def is_asked(self) -> bool:
+        """A thread waits for its call."""
+        return bool(self._calls)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            while self._calls:
+                future, function = self._calls.popleft()
+                try:
+                    future.set_result(function())
+                except Exception as error:
+                    future.set_exception(error)
+
+    def close(self) -> None:
+        """Nothing is called any more."""
+        with self._lock:
+            self._is_open = False
+        while self._calls:
+            self._calls.popleft()[0].set_exception(_ended())
+
+    def _stir(self) -> None:
+        self._wake.set()
+
+
+def _ended() -> LocalProtocolError:
+    return LocalProtocolError("the client has ended")
+
+
+def _call_soon() -> Callable[[Callable[[], object]], object]:
+    """What calls a function in this event loop, from any thread. It raises a RuntimeError once that is gone."""
+    native: Any = anyio.lowlevel.current_token().native_token
+    soon: Callable[[Callable[[], object]], object]
+    soon = native.run_sync_soon if hasattr(native, "run_sync_soon") else native.call_soon_threadsafe  # trio, asyncio
+    return soon
 
 
 class ShardMessenger:
@@ -67,7 +119,8 @@ class ShardMessenger:
     A command takes effect at once or waits, in the shard, for a session and for the send budget; it never blocks.
 
     Raises (every method):
-        LocalProtocolError: the shard does not run, or Discord would close the connection for that command.
+        LocalProtocolError: the shard does not run, the client has ended, or Discord would close the connection for that
+            command. To shut down a shard that does not run is no error.
     """
 
     def __init__(self, shard_id: int, home: Home, runner: Callable[[int], ShardRunner], stop: Callable[[bool], object]):

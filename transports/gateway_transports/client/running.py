@@ -61,6 +61,7 @@ class Running:
         hub: Hub,
         store: str | os.PathLike[str] | OpenStore | None,
         gate: IdentifyGate | None,
+        spacing: float,
         wall: Callable[[], float],
         tasks: anyio.abc.TaskGroup,
         on_action: Callable[[int, ShardAction], object] | None,
@@ -73,6 +74,7 @@ class Running:
         self._world = world
         self._hub = hub
         self._wall = wall
+        self._spacing = spacing
         self._limit = info.session_start_limit if info is not None else None
         self._error: Exception | None = None
         self._is_closing = False
@@ -96,7 +98,7 @@ class Running:
         self.fleet: Fleet = Fleet(
             world,
             tasks,
-            manager=ShardManager(max_concurrency=width),
+            manager=ShardManager(max_concurrency=width, spacing=spacing),
             gate=self.gate,
             keeper=self.keeper,
             hub=hub,
@@ -124,8 +126,10 @@ class Running:
 
     def close(self) -> None:
         """Save what there is to save; no shard runs any more."""
-        self.keeper.close()
-        self._files.close()
+        try:
+            self.keeper.close()
+        finally:
+            self._files.close()
 
     # -- commands ----------------------------------------------------------------------------------------------
 
@@ -136,12 +140,14 @@ class Running:
             self.keeper.refuse(shard_id)
         self._check_has(shard_id)
         if self.over.is_set():
-            self.over, self._hub.is_over = anyio.Event(), False
+            self.over, self._hub.is_over, self._error = anyio.Event(), False, None
         self.fleet.do(self.fleet.manager.restart(shard_id, resumable=resumable))
+        self._judge_end()  # of a bot that Discord refuses, none starts
 
     def shutdown(self, shard_id: int, *, resumable: bool) -> None:
         self._check_has(shard_id)
         self.fleet.do(self.fleet.manager.shutdown(shard_id, resumable=resumable))
+        self._release((shard_id,))
         self._judge_end()
 
     def shutdown_all(self, *, resumable: bool) -> None:
@@ -229,11 +235,13 @@ class Running:
                 clock,
                 application_id=self._config.application_id,
                 max_concurrency=width,
+                spacing=self._spacing,
                 wall=self._wall,
                 on_held=_tell_held,
             )
             return self._files.enter_context(gate)
-        return QueueGate(IdentifyQueue(max_concurrency=width), clock, wall=self._wall, on_held=_tell_held)
+        queue = IdentifyQueue(max_concurrency=width, spacing=self._spacing)
+        return QueueGate(queue, clock, wall=self._wall, on_held=_tell_held)
 
     def _usable_sessions(self) -> set[int]:
         """The shards that can resume."""
@@ -262,8 +270,15 @@ class Running:
 
     def _judge_end(self) -> None:
         if self.fleet.manager.is_idle and not self.over.is_set():
+            self._release(self.plan.shard_ids)
             self.over.set()
             self._hub.end()
+
+    def _release(self, shard_ids: Iterable[int]) -> None:
+        """Those that have not identified will not: what was reserved for them is for others."""
+        if isinstance(self.gate, BudgetedGate):
+            with contextlib.suppress(StoreError):  # it ends by itself, later
+                self.gate.release(shard_ids)
 
 
 def _tell_held(held: IdentifyHeld) -> None:

@@ -8,6 +8,7 @@ import anyio
 
 from gateway_proto import LocalProtocolError, Secret
 from gateway_proto.discovery import (
+    MAX_SHARDS,
     DiscoveryError,
     DiscoveryTimeoutError,
     GatewayInfo,
@@ -129,3 +130,5 @@ def check_range(shards: object, total: int) -> range:
 def check_total(total: int) -> None:
     if total < 1:
         raise LocalProtocolError(f"there must be at least one shard, not {total}")
+    if total > MAX_SHARDS:
+        raise LocalProtocolError(f"there are at most {MAX_SHARDS:,} shards, not {total:,}")
