@@ -44,6 +44,20 @@ MUTANTS: Final = (
         MACHINE,
     ),
     Mutant(
+        "old-resumed-ends-replay",
+        "gateway_proto/conversation.py",
+        "if name == _RESUMED and replayed and not is_old:",
+        "if name == _RESUMED and replayed:",
+        "tests/test_f_delivery.py::test_a_resumed_that_an_earlier_process_got_does_not_end_the_replay",
+    ),
+    Mutant(
+        "unread-guilds-are-missing",
+        "gateway_proto/shard.py",
+        "connection.last_dispatch = life.guild_came_at = life.now",
+        "connection.last_dispatch = life.now",
+        "tests/test_f_paused.py::test_guilds_that_lie_unread_are_not_missing",
+    ),
+    Mutant(
         "resume-from-delivered",
         "gateway_proto/shard.py",
         "session_id=session.id, sequence=session.received)",
