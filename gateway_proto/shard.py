@@ -177,7 +177,7 @@ class Shard:
         connection = self._current(generation)
         if connection is not None and connection.paused_since is not None:
             connection.paused_since = None
-            connection.last_dispatch = life.guild_came_at = life.now
+            connection.last_dispatch = life.now
             limits = self._config.limits
             for timer, patience in (
                 (Timer.DIAL, limits.dial),

@@ -53,8 +53,8 @@ MUTANTS: Final = (
     Mutant(
         "unread-guilds-are-missing",
         "gateway_proto/shard.py",
-        "connection.last_dispatch = life.guild_came_at = life.now",
-        "connection.last_dispatch = life.now",
+        "                (Timer.GUILDS, limits.guilds_settled),\n",
+        "",
         "tests/test_f_paused.py::test_guilds_that_lie_unread_are_not_missing",
     ),
     Mutant(
