@@ -1,20 +1,28 @@
 """Identify gates in virtual time."""
 
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from typing import TypeAlias
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 import anyio.lowlevel
 
 from gateway_proto import GatewayError, IdentifyPermit, IdentifyWanted
+from gateway_proto.discovery import SessionStartLimit
 from gateway_proto.fleet import IdentifyHeld
 from gateway_transports.anyio import IdentifyGate
 from gateway_transports.memory import VirtualClock, virtual_time
+from gateway_transports.sqlite_gate import SqliteGate
 from gateway_transports.tasks import background
 
 EPOCH = 1_800_000_000.0
 """Wall time when the virtual clock is at 0."""
+
+SPACING = 5.25
+"""Seconds between two IDENTIFYs of a bucket."""
 
 Wall: TypeAlias = Callable[[], float]
 
@@ -89,3 +97,42 @@ class Held:
 
     def __call__(self, held: IdentifyHeld) -> None:
         self.told.append(held)
+
+
+class Machine:
+    """A machine's clock, and programs that open the one file."""
+
+    def __init__(self, clock: VirtualClock, path: Path, stack: ExitStack) -> None:
+        self.clock = clock
+        self.path = path
+        self.set_back = 0.0
+        """Seconds by which the wall clock was set back; negative: forward."""
+        self._stack = stack
+
+    def wall(self) -> float:
+        return EPOCH + self.clock.now() - self.set_back
+
+    def program(self, max_concurrency: int = 1, **options: Any) -> SqliteGate:
+        gate = SqliteGate(
+            self.path, self.clock, max_concurrency=max_concurrency, spacing=SPACING, wall=self.wall, **options
+        )
+        return self._stack.enter_context(gate)
+
+    def rows(self, query: str) -> list[Any]:
+        connection = sqlite3.connect(self.path)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def uses(self) -> list[float]:
+        """When each IDENTIFY of the file's ledger was used, in virtual time."""
+        return [at - EPOCH for (at,) in self.rows("SELECT at FROM identifies ORDER BY at")]
+
+
+class OpenMachine(Protocol):
+    def __call__(self, clock: VirtualClock) -> Machine: ...
+
+
+def report(total: int, remaining: int, reset_after: float, max_concurrency: int = 1) -> SessionStartLimit:
+    return SessionStartLimit(total=total, remaining=remaining, reset_after=reset_after, max_concurrency=max_concurrency)

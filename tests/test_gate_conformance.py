@@ -230,6 +230,46 @@ async def test_the_last_of_the_day_is_kept_from_a_start_as_well(make: Maker) -> 
             assert clock.now() < 60.0
 
 
+@pytest.mark.failure("F15")
+async def test_a_release_of_what_is_not_reserved_changes_nothing(make: Maker) -> None:
+    async with a_year() as clock:
+        gate = make(clock, 4)
+        gate.report(SessionStartLimit(total=100, remaining=9, reset_after=7200.0, max_concurrency=4))
+        gate.release(range(1000))
+        gate.reserve(range(8))
+        runner = Runner(clock, gate)
+        await runner.identify(0)
+        gate.release([0, 50])
+        gate.release([])
+        assert gate.remaining() == 8
+        with pytest.raises(IdentifyBudgetError):
+            gate.reserve([20])  # seven are announced
+        gate.release([7])
+        gate.release([7])
+        gate.reserve([20])
+        await runner.ask(1)
+        gate.release([1])  # it has its permit: what was reserved for it is that
+        runner.use(1)
+        assert gate.remaining() == 7
+        with pytest.raises(IdentifyBudgetError):
+            gate.reserve([21])
+
+
+@pytest.mark.failure("F15")
+async def test_what_is_released_while_it_has_a_permit_is_not_reserved_again_by_giving_it_back(make: Maker) -> None:
+    async with a_year() as clock:
+        gate = make(clock, 1)
+        gate.report(SessionStartLimit(total=100, remaining=3, reset_after=7200.0, max_concurrency=1))
+        gate.reserve([0, 1])
+        runner = Runner(clock, gate)
+        await runner.ask(0)
+        gate.release([0])
+        runner.give_back(0)
+        gate.reserve([2])
+        with pytest.raises(IdentifyBudgetError):
+            gate.reserve([3])
+
+
 class Plain:
     """A gate that knows no budget."""
 

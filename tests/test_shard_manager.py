@@ -3,12 +3,12 @@
 What must hold, for every sequence of commands and of what a driver may report:
  1. a shard is started only once it is over, or for the first time; in the order of its lane; while its lane (a bucket,
     or all that hold a session) has fewer than `width` on their way; and never one that could be started waits;
- 2. only what runs is stopped, and once;
+ 2. only what runs is stopped, and once; once more, if its session is given up only then, which holds;
  3. an end is told once; what fails ends alone, but for a fact about the application: that is told once for all, nothing
     is started any more, and those that had not started end with it (F16, F24);
  4. reports of a shard that does not run (any more) change nothing;
  5. what was asked for last is what comes about: whoever shall run runs, once every stop is answered, and nobody else;
-    after `shutdown_all` nobody;
+    after `shutdown_all` nobody, until `initialize` or `restart`;
  6. nothing is raised but `LocalProtocolError`, for misuse, and nothing has changed then.
 """
 
@@ -72,6 +72,7 @@ class Slot:
         self.state = "planned"
         self.lane = lane
         self.keeps_session = False
+        self.is_given_up = False
         self.losses = 0
         self.stage = ConnectionStage.DISCONNECTED
         self.failure: GatewayError | None = None
@@ -115,14 +116,16 @@ class ManagerMachine(RuleBasedStateMachine):
             slot.state, slot.failure = "ended", self.refusal
 
     def stop(self, shard_id: int, state: str, resumable: bool) -> list[ManagerAction]:
-        """It is told to stop, if it was not yet. Returns what must be said then."""
+        """It is told to stop, if it was not yet, or not so. Returns what must be said then."""
         slot = self.slots[shard_id]
-        if slot.state in ("starting", "retrying", "running"):
-            slot.keeps_session = resumable and (slot.state == "running" or slot.lane == SESSION)
-            slot.state = state
-            return [StopShard(shard_id=shard_id, resumable=resumable)]
+        is_first = slot.state in ("starting", "retrying", "running")
+        if is_first:
+            slot.keeps_session = slot.state == "running" or slot.lane == SESSION
+        is_said = is_first or not (resumable or slot.is_given_up)
+        if not resumable:
+            slot.is_given_up, slot.keeps_session = True, False
         slot.state = state
-        return []
+        return [StopShard(shard_id=shard_id, resumable=resumable)] if is_said else []
 
     def shut_down(self, shard_id: int, resumable: bool) -> list[ManagerAction]:
         slot = self.slots.get(shard_id)
@@ -208,11 +211,11 @@ class ManagerMachine(RuleBasedStateMachine):
                 self.manager.restart(shard_id, resumable=resumable)
             return
         expected: list[ManagerAction] = []
+        self.is_open = True
         if slot.state == "ended":
             self.plan(shard_id, False)
         elif slot.state != "planned":
             expected = self.stop(shard_id, "restarting", resumable)
-            slot.keeps_session = slot.keeps_session and resumable
             self.wanted.add(shard_id)
         self.do(self.manager.restart(shard_id, resumable=resumable), expected)
 
@@ -528,7 +531,7 @@ def test_shutdown_all_starts_none_of_those_that_wait() -> None:
     manager.restart(1)
     actions = manager.shutdown_all(resumable=False)
     stops = [action.shard_id for action in actions if isinstance(action, StopShard) and not action.resumable]
-    assert stops == [0, 2, 3, 4, 5, 6]
+    assert stops == list(range(7))  # 1 stops already, but would have kept its session
     assert not started(actions)
     assert manager.shards_instantiated() == list(range(7))
     for shard_id in range(7):
@@ -587,8 +590,39 @@ def test_a_session_that_is_given_up_while_it_stops_is_not_waited_for(first: str)
     manager.initialize()
     manager.identified(0)
     assert manager.shutdown(0) if first == "shutdown" else manager.restart(0)
-    assert manager.restart(0, resumable=False) == []
+    assert manager.restart(0, resumable=False) == [StopShard(shard_id=0, resumable=False)]
+    assert manager.restart(0) == []  # it is given up for good
     assert started(manager.stopped(0)) == []  # five are on their way in its bucket
+
+
+@pytest.mark.parametrize("first", ["shutdown", "restart"])
+@pytest.mark.parametrize("last", ["shutdown", "shutdown_all"])
+def test_a_session_is_ended_though_the_stop_has_begun(first: str, last: str) -> None:
+    manager = running(2)
+    assert manager.shutdown(1) if first == "shutdown" else manager.restart(1)
+    harder = [StopShard(shard_id=1, resumable=False)]
+    if last == "shutdown":
+        assert manager.shutdown(1, resumable=False) == harder
+    else:
+        assert manager.shutdown_all(resumable=False) == [StopShard(shard_id=0, resumable=False), *harder]
+    assert manager.shutdown(1, resumable=False) == manager.shutdown(1) == []
+    assert manager.stopped(1) == [ShardEnded(shard_id=1, cause=None)]
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_restart_starts_what_was_shut_down_with_all(has_ended: bool) -> None:
+    manager = running(2)
+    manager.shutdown_all()
+    if has_ended:
+        manager.stopped(0)
+        assert started(manager.restart(0)) == [0]
+    else:
+        assert manager.restart(0) == []
+        assert started(manager.stopped(0)) == [0]
+    manager.stopped(1)
+    assert (manager.has(0), manager.has(1), manager.is_idle) == (True, False, False)
+    # And those that come after it are started, too.
+    assert started(manager.set_shards(0, 2, 2)) == [1]
 
 
 def test_a_smaller_range_starts_nobody_who_is_not_in_it() -> None:

@@ -82,6 +82,22 @@ def test_a_closed_store_says_so(opened: Opened) -> None:
             attempt()
 
 
+def test_a_store_in_memory_is_called_to_be_opened_again() -> None:
+    """As a client calls it, one after the other."""
+    store = MemoryStore()
+    opened = store(application_id=None, shard_ids=range(2), total=4)
+    assert opened is store
+    store.save({0: session(0, 4, 1), 1: session(1, 4, 2)})
+    store.close()
+    assert store(application_id=7, shard_ids=range(1, 3), total=4).load() == {1: session(1, 4, 2)}
+    store.close()
+    with pytest.raises(StoreMismatchError):
+        store(application_id=8, shard_ids=range(2), total=4)
+    with pytest.raises(LocalProtocolError, match="closed"):
+        store.load()
+    assert list(store(application_id=None, shard_ids=range(4), total=4).load()) == [0, 1]
+
+
 def change(session: Session, *, application_id: int | None) -> Session:
     fields = {name: getattr(session, name) for name in Session.__struct_fields__}
     return Session(**{**fields, "application_id": application_id})

@@ -2,7 +2,8 @@
 
 What must hold: a bucket's uses keep their distance; the ledger has all that may have been spent; whatever is announced,
 by however many programs, a start is refused whole or not at all, a shard that identifies again keeps off it and off the
-day's reserve, and the day's last IDENTIFY is nobody's.
+day's reserve, and the day's last IDENTIFY is nobody's. Where the machine's own clock is known, all of that holds
+whatever wall time is set to.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ from hypothesis.stateful import (
 from gateway_proto.discovery import SessionStartLimit
 from gateway_proto.fleet import IdentifyBudgetError
 from gateway_transports.stores.database import Database
-from gateway_transports.stores.permits import Grant, Later, PermitBook
+from gateway_transports.stores.permits import Grant, Later, Moment, PermitBook
 from tests.gate_helpers import EPOCH
 
 SPACING = 5.25
@@ -47,7 +48,14 @@ SEEN: Counter[str] = Counter()
 class Program:
     def __init__(self, path: Path, machine: "Machine") -> None:
         self.database = Database(path)
-        self.book = PermitBook(self.database, spacing=SPACING, lease=LEASE, wall=lambda: machine.wall)
+        self.book = PermitBook(
+            self.database,
+            spacing=SPACING,
+            lease=LEASE,
+            wall=lambda: machine.told,
+            up=lambda: machine.wall - EPOCH,
+            boot=machine.boot,
+        )
         self.book.open(BUCKETS)
         self.out: list[Grant] = []
         self.starting: set[int] = set()
@@ -55,13 +63,18 @@ class Program:
 
 class Machine(RuleBasedStateMachine):
     """`spent` is what may have gone to Discord: uses, and permits that died with their program. `announced` has the
-    shards of starts that have no permit yet, and until when that is believed."""
+    shards of starts that have no permit yet, and until when that is believed, by what wall time is set to. All else is
+    in the `wall` time that it is."""
 
-    @initialize(spent=st.sampled_from([0, 50, 80, 90, 96]))
-    def start(self, spent: int) -> None:
+    @initialize(spent=st.sampled_from([0, 50, 80, 90, 96]), boot=st.sampled_from([None, 5]))
+    def start(self, spent: int, boot: int | None = None) -> None:
         self.exit = contextlib.ExitStack()
         self.path = Path(self.exit.enter_context(tempfile.TemporaryDirectory()), "state.db")
         self.wall = EPOCH
+        self.set_by = 0.0
+        """Seconds by which wall time was set."""
+        self.was_set_back = False
+        self.boot = boot
         self.programs = [Program(self.path, self)]
         self.used: dict[int, list[float]] = {bucket: [] for bucket in range(BUCKETS)}
         self.spent = [EPOCH] * spent
@@ -72,23 +85,29 @@ class Machine(RuleBasedStateMachine):
         """What Discord said, when, and until when it holds."""
         self.discord_says(0, TOTAL, 0.0)
         with self.programs[0].database.transaction() as connection:
-            connection.executemany("INSERT INTO identifies (at, shard) VALUES (?, 0)", [(at,) for at in self.spent])
+            connection.executemany(
+                "INSERT INTO identifies (at, boot, up, shard) VALUES (?, ?, 0.0, 0)", [(at, boot) for at in self.spent]
+            )
 
     # -- the model ---------------------------------------------------------------------------------------------
 
     @property
+    def told(self) -> float:
+        """What wall time says."""
+        return self.wall + self.set_by
+
+    @property
     def left(self) -> int:
-        times = self.spent + [grant.at for program in self.programs for grant in program.out]
+        times = self.spent + [given(grant) for program in self.programs for grant in program.out]
         left = TOTAL - sum(at + COUNTS > self.wall for at in times)
         if self.said is not None and self.wall < self.said[2]:
             left = min(left, self.said[0] - sum(at > math.nextafter(self.said[1], 0.0) - UNSEEN for at in times))
         return max(left, 0)
 
-    def forget(self) -> None:
-        """What was announced is believed for a while only."""
-        self.announced = {
-            shard_id: until for shard_id, until in self.announced.items() if self.wall <= until <= self.wall + DAY
-        }
+    @property
+    def believed(self) -> set[int]:
+        """Of what was announced: for a while only."""
+        return {shard_id for shard_id, until in self.announced.items() if self.told <= until <= self.told + DAY}
 
     def take(self, program: Program, shard_id: int) -> Grant | Later:
         """Ask for a permit, and judge the answer."""
@@ -98,12 +117,13 @@ class Machine(RuleBasedStateMachine):
             # Whoever has to wait for its bucket does not wait long.
             assert 0 < outcome.seconds <= SPACING
             return outcome
-        self.forget()
-        is_starting = shard_id in self.announced or shard_id in program.starting
-        kept = 1 if is_starting else max(RESERVE, len(self.announced) + 1)
+        believed = self.believed
+        is_starting = shard_id in believed or shard_id in program.starting
+        kept = 1 if is_starting else max(RESERVE, len(believed) + 1)
         assert (left > kept) == isinstance(outcome, Grant)
         if isinstance(outcome, Grant):
-            until = self.announced.pop(shard_id, self.wall + 60.0) if is_starting else None
+            announced = self.announced.pop(shard_id, None)
+            until = (announced if shard_id in believed else self.told + 60.0) if is_starting else None
             assert outcome.reserved_until == until
             program.starting.discard(shard_id)
             program.out.append(outcome)
@@ -121,13 +141,13 @@ class Machine(RuleBasedStateMachine):
 
     def use(self, program: Program, grant: Grant, at: float) -> None:
         program.out.remove(grant)
-        program.book.end(grant, at)
+        program.book.end(grant, Moment(at + self.set_by, self.boot, at - EPOCH))
         self.used[grant.shard_id % BUCKETS].append(at)
         self.spent.append(at)
 
     def announce(self, program: Program, shard_ids: range) -> bool:
         wanted = program.starting | set(shard_ids)
-        others = sum(id not in wanted and self.wall <= until <= self.wall + DAY for id, until in self.announced.items())
+        others = len(self.believed - wanted)
         left = max(self.left - others, 0)
         refused: IdentifyBudgetError | None = None
         try:
@@ -138,13 +158,12 @@ class Machine(RuleBasedStateMachine):
             assert shard_ids
             assert (refused.needed, refused.remaining) == (len(wanted), left)
             assert refused.needed >= left
-            assert self.wall < refused.wall == pytest.approx(self.wall + refused.wait)
+            assert self.told < refused.wall == pytest.approx(self.told + refused.wait)
             SEEN["start refused"] += 1
             SEEN["start refused for the last one"] += refused.needed == left
             return False
         assert not shard_ids or len(wanted) < left
-        self.forget()
-        until = self.wall + 2 * (len(wanted) + others) / BUCKETS * (SPACING + LEASE) + 60.0
+        until = self.told + 2 * (len(wanted) + others) / BUCKETS * (SPACING + LEASE) + 60.0
         self.announced.update(dict.fromkeys(wanted, until))
         program.starting = wanted
         return True
@@ -161,7 +180,7 @@ class Machine(RuleBasedStateMachine):
         if index >= len(self.programs):
             return
         program = self.programs.pop(index)
-        self.spent += [grant.at for grant in program.out]
+        self.spent += [given(grant) for grant in program.out]
         if orderly:
             program.book.close()
             self.announced = {id: until for id, until in self.announced.items() if id not in program.starting}
@@ -176,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         bucket = shard_id % BUCKETS
         out = [grant for p in self.programs for grant in p.out if grant.shard_id % BUCKETS == bucket]
         if isinstance(self.take(self.programs[index], shard_id), Grant):
-            assert all(grant.at + LEASE < self.wall for grant in out)
+            assert all(given(grant) + LEASE < self.wall for grant in out)
             assert all(self.wall >= at + SPACING for at in self.used[bucket])
 
     @rule(index=st.integers(0, 2), ago=st.floats(0, 0.1), is_used=st.booleans())
@@ -186,7 +205,7 @@ class Machine(RuleBasedStateMachine):
         program = self.programs[index]
         grant = program.out[0]
         if is_used:
-            self.use(program, grant, max(self.wall - ago, grant.at))
+            self.use(program, grant, max(self.wall - ago, given(grant)))
         else:
             self.give_back(program, grant)
 
@@ -245,12 +264,22 @@ class Machine(RuleBasedStateMachine):
                 for grant in tuple(program.out):
                     self.give_back(program, grant)
 
+    @precondition(lambda self: self.boot is not None)
+    @rule(by=st.sampled_from([-DAY, -10.0, 0.0, 10.0, DAY]))
+    def set_the_clock(self, by: float) -> None:
+        self.was_set_back |= by < self.set_by
+        self.set_by = by
+        SEEN["clock set"] += 1
+
     @precondition(lambda self: self.programs)
     @rule()
     def nobody_is_blocked_beyond_the_window(self) -> None:
         self.wait(LEASE + SPACING + 0.001)
         for bucket in range(BUCKETS):
             outcome = self.take(self.programs[0], bucket)
+            if self.was_set_back and isinstance(outcome, Later) and not outcome.reason:
+                self.wait(LEASE + SPACING + 0.001)  # wall time has come to that window once more
+                outcome = self.take(self.programs[0], bucket)
             if isinstance(outcome, Grant):
                 self.give_back(self.programs[0], outcome)
             else:
@@ -281,10 +310,15 @@ class Machine(RuleBasedStateMachine):
             self.exit.close()
 
 
+def given(grant: Grant) -> float:
+    """When, in the time that it is."""
+    return grant.at.up + EPOCH
+
+
 @pytest.mark.failure("F15", "F20")
 def test_any_interleaving_of_programs() -> None:
     run_state_machine_as_test(Machine, settings=settings(max_examples=60, stateful_step_count=30))
-    wanted = {"one of the last", "start refused", "start refused for the last one"}
+    wanted = {"one of the last", "start refused", "start refused for the last one", "clock set"}
     assert wanted <= (+SEEN).keys(), f"never happened: {wanted - (+SEEN).keys()}"
 
 

@@ -1,12 +1,14 @@
 """The state file: whose it is, what a damaged, foreign, newer or unwritable one does, and what it tells nobody."""
 
+import contextlib
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from gateway_transports.stores import (
 )
 from gateway_transports.stores.database import Database
 from gateway_transports.stores.errors import from_sqlite
+from gateway_transports.stores.permits import Grant, Later, PermitBook
 from tests.store_helpers import PATIENCE, child, line, ordinary_user
 from tests.store_process import session
 from tests.test_store_contract import change
@@ -185,7 +188,7 @@ def test_a_newer_version_is_refused_and_not_touched(path: Path) -> None:
     connection.close()
     before = path.read_bytes()
     told = refusal(StoreFormatError, lambda: opened(path))
-    assert told == f"{path} is of version 99, and this library knows 1; update the library"
+    assert told == f"{path} is of version 99, and this library knows 2; update the library"
     assert path.read_bytes() == before
 
 
@@ -208,17 +211,50 @@ def test_a_new_version_is_a_function_more(path: Path, monkeypatch: pytest.Monkey
     def change_all(connection: sqlite3.Connection) -> None:
         connection.execute("CREATE TABLE notes (a)")
 
-    monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, change_half])
-    refusal(StoreCorruptError, lambda: opened(path))
-    monkeypatch.setattr(schema, "MIGRATIONS", [schema.MIGRATIONS[0], change_all])
+    known = list(schema.MIGRATIONS)
+    monkeypatch.setattr(schema, "MIGRATIONS", [*known, change_half])
+    refusal(StoreUnusableError, lambda: opened(path))
+    monkeypatch.setattr(schema, "MIGRATIONS", [*known, change_all])
     with opened(path) as store:
         assert store.load() == {0: session(0, 2, 5)}
         assert store.kept_aside is None
     with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
         assert connection.execute("SELECT count(*) FROM notes").fetchone() == (0,)
         assert "note" not in [column for _, column, *_ in connection.execute("PRAGMA table_info(sessions)")]
     connection.close()
+
+
+def test_a_file_of_version_1_keeps_what_it_has(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its buckets and its ledger know wall time only."""
+    known = list(schema.MIGRATIONS)
+    monkeypatch.setattr(schema, "MIGRATIONS", known[:1])
+    filled(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO buckets VALUES (0, 1004.5)")
+        connection.executemany("INSERT INTO identifies (at, shard) VALUES (?, 0)", [(990.0,), (999.0,), (-90_000.0,)])
+        schema.write_meta(
+            connection, max_concurrency=1, identifies_total=100, identifies_left=60, reported_at=990.0, reset_at=1990.0
+        )
+    connection.close()
+    monkeypatch.setattr(schema, "MIGRATIONS", known)
+    with opened(path) as store:
+        assert store.load() == {0: session(0, 2, 5)}
+    database = Database(path)
+    wall, up = 1000.0, 50.0
+    book = PermitBook(database, spacing=5.0, lease=2.0, wall=lambda: wall, up=lambda: up, boot=3)
+    book.open(1)
+    assert book.remaining() == 58  # by Discord's word, and what was spent since
+    assert book.grant(0) == Later(4.5)
+    wall, up = 1005.0, 55.0
+    grant = book.grant(0)
+    assert isinstance(grant, Grant)
+    wall = 5.0
+    assert book.grant(0) == Later(0.25)  # it is out, whatever the time is said to be
+    book.end(grant, book.now())
+    assert book.grant(0) == Later(5.0)
+    assert book.remaining() == 57
+    database.close()
 
 
 def test_a_program_that_died_in_the_midst_of_making_it_leaves_a_file_that_can_be_used(path: Path) -> None:
@@ -278,7 +314,7 @@ def test_a_damaged_file_is_kept_aside_and_named_and_a_new_one_begun(
 
 
 def test_a_table_or_a_number_that_is_none_is_damage(path: Path) -> None:
-    for statement in ("DROP TABLE meta", "UPDATE meta SET value = 'seven'"):
+    for statement in ("DROP TABLE meta", "DROP TABLE sessions", "UPDATE meta SET value = 'seven'"):
         filled(path)
         with sqlite3.connect(path) as connection:
             connection.execute(statement)
@@ -308,11 +344,26 @@ def test_a_damaged_file_is_not_taken_from_a_program_that_uses_it(path: Path) -> 
 
 
 def test_damage_that_shows_later_is_told(path: Path) -> None:
+    with opened(path, ids=tuple(range(64)), total=64) as store:
+        store.save({id: session(id, 64, 1) for id in range(64)})
+    size = path.stat().st_size
+    with opened(path, ids=tuple(range(64)), total=64) as store:
+        with store._database.reading() as connection:
+            connection.execute("PRAGMA cache_size = 1")
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        assert "damaged" in refusal(StoreCorruptError, store.load)
+
+
+def test_a_table_that_goes_while_it_is_open_is_no_damage_of_the_file_and_is_told(path: Path) -> None:
+    """To move it away is no remedy while somebody else does that."""
     with opened(path) as store:
         with store._database.transaction() as connection:
             connection.execute("DROP TABLE sessions")
-        assert "damaged" in refusal(StoreCorruptError, lambda: store.save({0: session(0, 2, 1)}))
-        assert "damaged" in refusal(StoreCorruptError, store.load)
+        for attempt in (store.load, lambda: store.save({0: session(0, 2, 1)})):
+            told = refusal(StoreUnusableError, attempt)
+            assert told == (f"{path} cannot be used, as if another program had changed it: no such table: sessions")
 
 
 def test_a_session_that_cannot_be_read_costs_its_shard_alone(path: Path) -> None:
@@ -446,7 +497,10 @@ assert set(s.sequence for s in store.load().values()) <= {{saved}}
         (sqlite3.SQLITE_IOERR_FSYNC, StoreUnusableError),
         (sqlite3.SQLITE_CORRUPT_INDEX, StoreCorruptError),
         (sqlite3.SQLITE_TOOBIG, StoreUnusableError),
-        (None, StoreCorruptError),
+        (sqlite3.SQLITE_NOTADB, StoreCorruptError),
+        (sqlite3.SQLITE_ERROR, StoreUnusableError),
+        (sqlite3.SQLITE_FORMAT, StoreUnusableError),
+        (None, StoreUnusableError),
     ],
 )
 def test_every_failure_of_sqlite_has_its_kind_and_its_line(code: int | None, kind: type[StoreError]) -> None:
@@ -456,15 +510,127 @@ def test_every_failure_of_sqlite_has_its_kind_and_its_line(code: int | None, kin
     made = from_sqlite(Path("a.db"), error)
     assert type(made) is kind
     assert str(made).startswith("a.db ")
+    assert ("damaged" in str(made)) == (kind is StoreCorruptError)
     assert "\n" not in str(made)
 
 
-def test_a_file_that_another_program_keeps_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def lock(path: Path) -> Iterator[Callable[[], sqlite3.Connection]]:
+    """Locks the file, as another program would; rolled back is let go."""
+    with contextlib.ExitStack() as stack:
+
+        def locked() -> sqlite3.Connection:
+            other = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
+            other.execute("BEGIN IMMEDIATE")
+            return other
+
+        yield locked
+
+
+@contextlib.contextmanager
+def alarm(handler: Callable[[], object]) -> Iterator[None]:
+    """A signal in a moment."""
+    before = signal.signal(signal.SIGALRM, lambda *_: handler())
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_file_that_another_program_keeps_locked(path: Path, lock: Callable[[], sqlite3.Connection]) -> None:
     with opened(path) as store:
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(store._database, "_patience", 0.001)
-        assert "locked by another program" in refusal(StoreBusyError, lambda: store.save({0: None}))
+        other = lock()
+        store.patience = 0.001
+        for attempt in (lambda: store.save({0: None}), lambda: store.bind(7)):
+            assert "locked by another program" in refusal(StoreBusyError, attempt)
         other.execute("COMMIT")
-        other.close()
         store.save({0: None})
+
+
+def test_signal_handlers_run_while_a_lock_is_waited_for(path: Path, lock: Callable[[], sqlite3.Connection]) -> None:
+    with opened(path) as store:
+        other = lock()
+        with alarm(lambda: other.execute("ROLLBACK")):  # in SQLite's own wait this would come too late
+            store.save({0: session(0, 2, 1)})
+        assert store.load() == {0: session(0, 2, 1)}
+        with store._database.transaction() as connection:
+            assert connection.execute("PRAGMA busy_timeout").fetchone()[0] <= 100
+
+
+def test_an_interrupt_ends_the_wait_for_a_lock_and_leaves_the_store_as_it_was(
+    path: Path, lock: Callable[[], sqlite3.Connection]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with opened(path) as store:
+        other = lock()
+        with pytest.raises(KeyboardInterrupt), alarm(interrupt):
+            store.save({0: session(0, 2, 1)})
+        other.execute("ROLLBACK")
+        assert store.load() == {}
+        store.save({0: session(0, 2, 2)})
+        assert store.load() == {0: session(0, 2, 2)}
+
+
+def test_an_interrupt_just_as_the_lock_was_taken_lets_it_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(connection: sqlite3.Connection, patience: float) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        raise KeyboardInterrupt
+
+    with opened(path) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway_transports.stores.database.begin", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                store.save({0: session(0, 2, 1)})
+        store.save({0: session(0, 2, 2)})
+
+
+# -- another shard count ---------------------------------------------------------------------------------------
+
+
+def resharded(path: Path, total: int) -> SqliteStore:
+    return SqliteStore(path, application_id=7, shard_ids=range(total), total=total, reshard=True)
+
+
+def test_a_file_may_become_one_of_another_count(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    filled(path)
+    with resharded(path, 2) as store:
+        assert store.load() == {0: session(0, 2, 5)}
+        assert caplog.messages == []
+    with resharded(path, 3) as store:
+        assert store.load() == {}
+        assert caplog.messages == [
+            f"{path} kept sessions of 2 shards, and 3 are wanted now: 1 were dropped, and every shard begins anew"
+        ]
+        store.save({2: session(2, 3, 1)})
+    with opened(path, total=3) as store:  # it is of that count now
+        assert store.load() == {}
+    assert "of 3 shards, and 2 are wanted" in refusal(StoreMismatchError, lambda: opened(path))
+    with resharded(path, 3) as store:
+        assert store.load() == {2: session(2, 3, 1)}
+
+
+def test_a_file_whose_shards_run_does_not_become_one_of_another_count(path: Path) -> None:
+    filled(path)
+    told = f"{path} keeps sessions of 2 shards, some of which a program runs, and 1 are wanted"
+    with opened(path, ids=(1,)):
+        assert refusal(StoreMismatchError, lambda: resharded(path, 1)).startswith(told)
+        assert "shard 1 of" in refusal(StoreOwnedError, lambda: resharded(path, 3))
+    with child("store_process.py", path, 2, 1) as program:
+        assert line(program) == "{}"
+        assert refusal(StoreMismatchError, lambda: resharded(path, 1)).startswith(told)
+        assert f"process {program.pid}" in refusal(StoreOwnedError, lambda: resharded(path, 3))
+        with opened(path, ids=(0,)) as store:  # the refused ones have let go of everything
+            assert store.load() == {0: session(0, 2, 5)}
+    with resharded(path, 1) as store:
+        assert store.load() == {}
+
+
+def test_another_bots_file_is_refused_whatever_the_count(path: Path) -> None:
+    before = filled(path)
+    store = partial(SqliteStore, path, application_id=8, shard_ids=range(3), total=3, reshard=True)
+    assert "of the bot 7" in refusal(StoreMismatchError, store)
+    assert path.read_bytes() == before

@@ -53,7 +53,7 @@ class StartShard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StopShard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Asks: close this shard, then say `stopped`."""
+    """Asks: close this shard, then say `stopped`. Asked for again, `resumable=False` is what holds."""
 
     shard_id: int
     resumable: bool
@@ -100,10 +100,12 @@ _WAITING: Final = (_State.PLANNED, _State.ENDED)
 
 
 class _Slot:
-    __slots__ = ("failure", "keeps_session", "lane", "losses", "state", "told_stage")
+    __slots__ = ("failure", "is_resumable", "keeps_session", "lane", "losses", "state", "told_stage")
 
     def __init__(self, lane: "_Lane") -> None:
         self.lane = lane
+        self.is_resumable = True
+        """It was not told to end its session."""
         self.keeps_session = False
         """Of one that was told to stop: it will have a session to resume."""
         self.losses = 0
@@ -173,36 +175,34 @@ class ShardManager:
         return self._start_all()
 
     def restart(self, shard_id: int, *, resumable: bool = True) -> list[ManagerAction]:
-        """Stop and start it again: with its session, at no cost, or without. One that has ended is started.
+        """Stop and start it again: with its session, at no cost, or without. One that has ended is started, also after
+        `shutdown_all`: as `initialize`, this opens the manager. Nothing is started, and nothing told again, once
+        Discord has refused the application: `failure` says so.
 
         Raises:
             LocalProtocolError: this manager has no such shard.
         """
         slot = self._slot(shard_id)
+        self._is_open = True
+        actions: list[ManagerAction] = []
         match slot.state:
             case _State.ENDED:
                 self._plan(shard_id, has_session=False)
-                return self._start(self._slots[shard_id].lane)
-            case _State.STARTING | _State.RETRYING | _State.RUNNING:
-                return self._stop(shard_id, slot, _State.RESTARTING, resumable)
-            case _State.STOPPING | _State.RESTARTING:
-                slot.state = _State.RESTARTING
-                slot.keeps_session = slot.keeps_session and resumable
-        return []
+            case _State.STARTING | _State.RETRYING | _State.RUNNING | _State.STOPPING | _State.RESTARTING:
+                actions = self._stop(shard_id, slot, _State.RESTARTING, resumable)
+        return actions + self._start_all()
 
     def shutdown(self, shard_id: int, *, resumable: bool = True) -> list[ManagerAction]:
-        """Stop it. Nothing is to be done for one that does not run."""
+        """Stop it. Nothing is to be done for one that does not run; one that stops already may be told to end its
+        session, too."""
         slot = self._slots.get(shard_id)
-        match slot.state if slot is not None else _State.ENDED:
-            case _State.PLANNED if slot is not None:
-                slot.lane.planned.remove(shard_id)
-                slot.state = _State.ENDED
-                return [ShardEnded(shard_id=shard_id, cause=None)]
-            case _State.STARTING | _State.RETRYING | _State.RUNNING if slot is not None:
-                return self._stop(shard_id, slot, _State.STOPPING, resumable)
-            case _State.RESTARTING if slot is not None:
-                slot.state = _State.STOPPING
-        return []
+        if slot is None or slot.state is _State.ENDED:
+            return []
+        if slot.state is _State.PLANNED:
+            slot.lane.planned.remove(shard_id)
+            slot.state = _State.ENDED
+            return [ShardEnded(shard_id=shard_id, cause=None)]
+        return self._stop(shard_id, slot, _State.STOPPING, resumable)
 
     def shutdown_all(self, *, resumable: bool = True) -> list[ManagerAction]:
         """Stop all, and start none of those that wait."""
@@ -317,9 +317,16 @@ class ShardManager:
         return actions
 
     def _stop(self, shard_id: int, slot: _Slot, state: _State, resumable: bool) -> list[ManagerAction]:
-        slot.keeps_session = resumable and (slot.state is _State.RUNNING or slot.lane is self._resuming)
+        """Tell it to stop, unless that is said; what gives the session up is said at any time, and holds."""
+        is_said = slot.state in (_State.STOPPING, _State.RESTARTING)
+        if not is_said:
+            slot.keeps_session = slot.state is _State.RUNNING or slot.lane is self._resuming
+        is_news = not is_said or (slot.is_resumable and not resumable)
+        slot.is_resumable &= resumable
+        slot.keeps_session &= resumable
         self._settle(slot, state)
-        return [StopShard(shard_id=shard_id, resumable=resumable), *self._start(slot.lane)]
+        actions: list[ManagerAction] = [StopShard(shard_id=shard_id, resumable=resumable)] if is_news else []
+        return actions + self._start(slot.lane)
 
     @staticmethod
     def _settle(slot: _Slot, state: _State) -> None:

@@ -1,13 +1,18 @@
 """The identify gate of several programs on one machine, over a file (F15, F20)."""
 
 import copy
+import dataclasses
 import functools
+import hashlib
 import os
+import secrets
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakKeyDictionary
 
 import anyio
 
@@ -16,7 +21,7 @@ from gateway_proto.discovery import SessionStartLimit
 from gateway_proto.fleet import IdentifyHeld, IdentifyQueue, Ledger
 from gateway_proto.fleet.queue import DISCORD_SPACING, MARGIN
 
-from .clock import Clock
+from .clock import Clock, SystemClock
 from .gate import shard_of
 from .queue_gate import QueueGate
 from .stores.database import Database
@@ -42,11 +47,12 @@ class SqliteGate:
     Within the program it is a queue; who is next there then takes the bucket's permit from the file. A program that
     dies holding one keeps nobody waiting beyond `lease + spacing`. Every permit is in the file's ledger of the day
     from the moment it is given, so that one taken to the grave counts as used. All programs must run on one machine:
-    they go by its clock.
+    they go by its clocks. Where those tell when the machine was started (on Linux), wall time may be set as one likes
+    meanwhile; elsewhere, setting it forward lets two IDENTIFYs come closer than the spacing.
 
     Nothing here keeps the event loop for more than some 20 ms, except opening, `reserve` and `report` while another
-    program is at the file: those wait up to 5 or 2 s. Call `close_file`, or use it as a context
-    manager, when done.
+    program is at the file: those wait up to 5 or 2 s, in which signals get through. Call `close_file`, or use it as a
+    context manager, when done.
 
     Args:
         clock: the runners' clock.
@@ -56,6 +62,8 @@ class SqliteGate:
         spacing: seconds from the use of a permit to the next one of its bucket; all programs must say the same.
         lease: the same goes for this.
         wall: the time in seconds since the epoch, of a clock that all programs share.
+        boot: names what `clock` counts from, for all programs that share it, and for no clock that counts from
+            elsewhere. None: this boot of the machine, for a `SystemClock` where that can be told, or this one object.
         on_held: is told when a shard has to wait longer than its turn, and why.
 
     Raises:
@@ -74,10 +82,10 @@ class SqliteGate:
         spacing: float = DISCORD_SPACING + MARGIN,
         lease: float = LEASE,
         wall: Callable[[], float] = time.time,
+        boot: str | None = None,
         on_held: Callable[[IdentifyHeld], object] | None = None,
     ) -> None:
         self._clock = clock
-        self._wall = wall
         self._lease = lease
         self._on_held = on_held
         # It sorts the shards into buckets, in order, and holds back those that identify again and again (F15).
@@ -86,7 +94,15 @@ class SqliteGate:
         self._grants: dict[int, Grant] = {}
         self._changed = anyio.Event()
         self._database = Database(path, accept=functools.partial(check_owner, application_id))
-        self._book = PermitBook(self._database, spacing=spacing, lease=lease, wall=wall)
+        name = boot or _boot_of(clock)
+        self._book = PermitBook(
+            self._database,
+            spacing=spacing,
+            lease=lease,
+            wall=wall,
+            up=clock.now,
+            boot=_number(name) if name is not None else None,
+        )
         try:
             self._book.open(max_concurrency, application_id)
         except BaseException:
@@ -120,7 +136,7 @@ class SqliteGate:
         if grant is not None:
             # In this order: what lies between the two looks makes the use later, not earlier.
             ago = max(self._clock.now() - at, 0.0)
-            self._book.end(grant, self._wall() - ago)
+            self._book.end(grant, self._book.now().later(-ago))
             self._turns.used(permit, at)
 
     def returned(self, permit: IdentifyPermit) -> None:
@@ -154,9 +170,14 @@ class SqliteGate:
         self._stir()
 
     def release(self, shard_ids: Iterable[int]) -> None:
-        """These will not start after all: what was reserved for them is for others. Raises StoreError."""
-        self._book.release(shard_ids)
-        self._stir()
+        """These will not start after all: what was reserved for them is for others. Of shards for which nothing is
+        reserved, or that have identified, nothing changes, and the file is not touched. Never raises."""
+        released = set(shard_ids)
+        for permit_id, grant in self._grants.items():
+            if grant.shard_id in released:  # given back, it is not to be the start's again
+                self._grants[permit_id] = dataclasses.replace(grant, reserved_until=None)
+        if self._book.release(released):
+            self._stir()
 
     def close_file(self) -> None:
         """Let go of the file. Permits that are still out end with their lease."""
@@ -199,6 +220,7 @@ class SqliteGate:
         while True:
             if self.closed_by is not None:
                 raise copy.copy(self.closed_by)
+            asked = self._clock.now()
             try:
                 outcome = self._book.grant(shard_id)
             except (StoreBusyError, StoreFullError) as error:
@@ -207,7 +229,7 @@ class SqliteGate:
                 if failures == _PATIENT_TRIES:
                     self._tell(shard_id, Later(outcome.seconds, str(error)))
             if isinstance(outcome, Grant):
-                if self._wall() - outcome.at <= self._lease:
+                if self._clock.now() - asked <= self._lease:
                     return outcome
                 self._book.end(outcome, None)  # the disk was slow, or the machine slept: others may have it by now
                 await self._pause(RETRY)
@@ -228,3 +250,27 @@ class SqliteGate:
         if self._on_held is not None:
             until = self._clock.now() + later.seconds
             self._on_held(IdentifyHeld(shard_id=shard_id, until=until, reason=later.reason))
+
+
+_clocks: Final = WeakKeyDictionary[Clock, str]()
+
+
+def _boot_of(clock: Clock) -> str | None:
+    """A name for what this clock counts from; None if it may be anything."""
+    if not isinstance(clock, SystemClock):  # whoever made it knows; at least it agrees with itself
+        return _clocks.setdefault(clock, secrets.token_hex(8))
+    if sys.platform != "linux":
+        return None
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    try:  # a container may count from elsewhere
+        return f"{boot} {os.readlink('/proc/self/ns/time')}"
+    except OSError:  # a kernel that knows no such containers, before Linux 5.6
+        return boot
+
+
+def _number(name: str) -> int:
+    """A column's integer for it."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big") | 1

@@ -1,10 +1,13 @@
-"""Background tasks of a context manager, without a trace of them in the exceptions that pass through it."""
+"""Background tasks of a context manager, without a trace of them in the exceptions that pass through it; and the way
+into an event loop from outside."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 
 @contextlib.asynccontextmanager
@@ -34,3 +37,11 @@ async def alone() -> AsyncIterator[None]:
             raise
     if lone is not None:
         raise lone
+
+
+def caller() -> Callable[[Callable[[], object]], object]:
+    """What calls a function in this event loop, from any thread. It raises a RuntimeError once the loop is gone."""
+    native: Any = anyio.lowlevel.current_token().native_token
+    soon: Callable[[Callable[[], object]], object]
+    soon = native.run_sync_soon if hasattr(native, "run_sync_soon") else native.call_soon_threadsafe  # trio, asyncio
+    return soon

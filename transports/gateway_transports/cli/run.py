@@ -1,5 +1,6 @@
 """`gateway-proto run`: a bot that prints its events."""
 
+import functools
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -101,8 +102,10 @@ def run(
             state=state,
             logout=logout,
         )
-        code = anyio.run(interruptible, lambda: _run(bot, notices), lambda: notices.say(_leaving(bot)), backend=backend)
-        if code:
+        unsaved: set[int] = set()
+        work = functools.partial(_run, bot, notices, unsaved)
+        code = anyio.run(interruptible, work, lambda: notices.say(_leaving(bot)), backend=backend)
+        if code and not unsaved:  # else the log has said what it means
             notices.say("logged out" if logout else "detached; the session can still be resumed")
     except (BuildingUrlError, InvalidConfigError, UnreachableError, StoreError, LocalProtocolError) as error:
         raise InputError(str(error)) from error
@@ -125,7 +128,7 @@ def _leaving(bot: _Bot) -> str:
     return f"{'logging out' if bot.logout else 'detaching'}; Ctrl-C or SIGTERM once more leaves at once"
 
 
-async def _run(bot: _Bot, notices: Notices) -> int:
+async def _run(bot: _Bot, notices: Notices, unsaved: set[int]) -> int:
     reporter = _Reporter(notices.say, is_sharded=bot.shards is not None)
     client = Client(
         bot.config, store=bot.state, api=bot.api, on_action=reporter.on_action, on_update=reporter.on_update
@@ -145,6 +148,8 @@ async def _run(bot: _Bot, notices: Notices) -> int:
                 pass  # the reader has what it wanted
             except OSError as error:
                 raise InputError(f"stdout cannot be written: {one_line(error)}") from error
+            finally:
+                unsaved |= client.unsaved
     if reporter.hopeless is not None:
         raise InputError(reporter.hopeless)
     return 0

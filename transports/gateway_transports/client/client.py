@@ -201,7 +201,7 @@ class Client(Generic[StateT]):
         """Start as many shards as Discord recommends."""
         if not self._api.is_asked:
             raise LocalProtocolError("start_autosharded asks Discord's API for the count; without an api, start_shards")
-        await self._start(lambda recommended: Plan(range(recommended), recommended, is_sharded=True))
+        await self._start(lambda count: Plan(range(count), count, is_sharded=True, is_recommended=True))
 
     async def start_shard(self, shard_id: int, total: int) -> None:
         """Start one shard of `total`."""
@@ -368,6 +368,11 @@ class Client(Generic[StateT]):
     def shutdown_all(self, *, resumable: bool = True) -> None:
         """Stop all shards, and start none of those that wait. `wait` returns once they are over."""
         self._started().shutdown_all(resumable=resumable)
+
+    @property
+    def unsaved(self) -> frozenset[int]:
+        """Once its block is left: the shards whose last state could not be stored. The log says what it means."""
+        return frozenset() if self._running is None else self._running.keeper.unsaved
 
     def identifies_left(self) -> int | None:
         """How many IDENTIFYs are left today, for all programs of the bot; None where the gate does not say."""

@@ -1,7 +1,6 @@
 """Events as a client's user has them: typed, with their shard, one after the other."""
 
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
@@ -12,7 +11,7 @@ from gateway_proto import Dispatch, LocalProtocolError
 from gateway_proto.events import UnavailableGuild
 from gateway_proto.events.catalogue import DISPATCH_NAMES
 
-from .flow import Hub, Item
+from .flow import Feed, Hub, Item
 
 DataT = TypeVar("DataT", covariant=True)
 
@@ -93,30 +92,6 @@ def _name(kind: type[Any]) -> str:
     return name
 
 
-class _Feed:
-    """What a hub knows of an iterator: it must not keep it alive."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        self.wants = wanted.has
-        self.taken: Item | None = None
-        self.batch: list[Item] = []
-        """Taken together with it, and before it."""
-        self.queue: deque[Item] = deque()
-        self.stirred = anyio.Event()
-        self.is_closed = False
-        self._takes = wanted.takes
-
-    def offer(self, item: Item) -> None:
-        if not self.is_closed and self._takes(item.event):
-            self.queue.append(item)
-            self.stirred.set()
-        else:
-            item.done()
-
-    def stir(self) -> None:
-        self.stirred.set()
-
-
 class EventStream(Generic[DataT]):
     """The events of all shards that a client runs, those of one shard in order: iterate over it, in one task.
 
@@ -130,7 +105,7 @@ class EventStream(Generic[DataT]):
         self._check = check
         self._turn = 0
         self._guard = anyio.ResourceGuard("iterating over")
-        self._feed = _Feed(wanted)
+        self._feed = Feed(wanted.has, wanted.takes)
         hub.add(self._feed)
 
     def __aiter__(self) -> Self:
@@ -138,25 +113,26 @@ class EventStream(Generic[DataT]):
 
     async def __anext__(self) -> ShardEvent[DataT]:
         with self._guard:
-            self._finish()
+            feed = self._feed
+            feed.finish()
             self._turn += 1
             if self._turn % _TURN == 0:
                 await anyio.lowlevel.checkpoint()
-            feed = self._feed
-            while not feed.queue:
+            while not feed.queue and not feed.is_closed:
                 if self._hub.is_over:
                     self._check()
                     raise StopAsyncIteration
                 feed.stirred = anyio.Event()
                 await feed.stirred.wait()
-            feed.taken = feed.queue.popleft()
-            return ShardEvent(feed.taken)
+            if feed.is_closed:
+                raise StopAsyncIteration  # what is in its queue is for others
+            return ShardEvent(feed.take())
 
     async def batch(self, limit: int) -> list[ShardEvent[DataT]]:
         """The next event and those that are there already, `limit` at most, for a consumer that writes many at once.
 
-        They are delivered together: when more is asked for, or by `acknowledge`. Empty once no shard runs any more;
-        raises why if that was not wanted.
+        They are delivered together: when more is asked for, or by `acknowledge`. Empty once it is closed or no shard
+        runs any more; raises why if that was not wanted.
         """
         try:
             events = [await anext(self)]
@@ -164,34 +140,19 @@ class EventStream(Generic[DataT]):
             return []
         feed = self._feed
         while feed.queue and len(events) < limit:
-            assert feed.taken is not None, "the iteration took one"
-            feed.batch.append(feed.taken)
-            feed.taken = feed.queue.popleft()
-            events.append(ShardEvent(feed.taken))
+            events.append(ShardEvent(feed.take()))
         return events
 
     def acknowledge(self) -> None:
         """What was taken last, an event or a batch, is done with, though no more is asked for yet."""
-        self._finish()
+        self._feed.finish()
 
     def close(self) -> None:
-        """Ask for nothing any more. What was taken last, and was not acknowledged, counts as not delivered if the
-        client ends now."""
-        feed = self._feed
-        if not feed.is_closed:
-            feed.is_closed = True
-            self._hub.remove(feed, feed.taken, feed.queue, batch=feed.batch)
+        """Ask for nothing any more; an iteration that waits ends. What was taken last, and is not acknowledged, counts
+        as not delivered if the client ends now."""
+        self._hub.remove(self._feed)
 
     def __del__(self) -> None:
-        # Left by `break`, an iterator in a `for` is gone: its shards must not wait for it.
-        if hasattr(self, "_feed"):
-            self.close()
-
-    def _finish(self) -> None:
-        feed = self._feed
-        batch, feed.batch = feed.batch, []
-        last, feed.taken = feed.taken, None
-        for item in batch:
-            item.done()
-        if last is not None:
-            last.done()
+        # Left by `break`, an iterator in a `for` is gone: its shards must not wait for it. Any thread may come here.
+        if hasattr(self, "_feed") and not self._feed.is_closed:
+            self._hub.abandon(self._feed)

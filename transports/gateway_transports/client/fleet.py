@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import logging
+import math
 import random
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -59,11 +61,14 @@ class _Slot:
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
         self.runner: ShardRunner | None = None
+        self.is_told_to_stop = False
         self.is_resumable = True
         self.guilds: int | None = None
 
     def stop(self, *, resumable: bool) -> None:
-        self.is_resumable = resumable
+        """May be said again: what ends the session holds."""
+        self.is_told_to_stop = True
+        self.is_resumable &= resumable
         self.scope.cancel()
 
 
@@ -84,8 +89,9 @@ class Fleet:
     Args:
         config: of each shard, by its id.
         on_action: is told each shard's actions.
-        on_update: is told of each shard's stages and end.
-        on_ended: is called when a shard is over.
+        on_update: is told what the manager asks for and reports, once it is done. It may call what it likes; what it
+            raises is logged, and that is all.
+        on_ended: is called whenever the last shard may be over.
     """
 
     def __init__(
@@ -113,6 +119,8 @@ class Fleet:
         self._on_update = on_update
         self._on_ended = on_ended
         self._slots: dict[int, _Slot] = {}
+        self._actions: deque[ManagerAction] = deque()
+        self._is_doing = False
 
     @property
     def runners(self) -> Mapping[int, ShardRunner]:
@@ -129,22 +137,42 @@ class Fleet:
         return slot.guilds if slot is not None else None
 
     def do(self, actions: list[ManagerAction]) -> None:
-        for action in actions:
-            match action:
-                case StartShard(shard_id=shard_id):
-                    slot = self._slots[shard_id] = _Slot()
-                    self._group.start_soon(self._run, shard_id, slot)
-                case StopShard(shard_id=shard_id, resumable=resumable):
-                    self._slots[shard_id].stop(resumable=resumable)
-                case ApplicationRefused(cause=cause):
-                    _log.error("Discord refuses the application: %s", cause)
-                    self._gate.closed(cause)
-                case ShardStageUpdate(shard_id=shard_id, old=old, new=new):
-                    _log.debug("shard %d: %s -> %s", shard_id, old.value, new.value)
-                case ShardEnded(shard_id=shard_id, cause=cause) if cause is not None:
-                    _log.error("shard %d has ended: %s", shard_id, cause)
-            if self._on_update is not None:
-                self._on_update(action)
+        """Carry them out in order, after those that are under way: `on_update` may ask for more."""
+        self._actions += actions
+        if self._is_doing:
+            return
+        self._is_doing = True
+        try:
+            while self._actions:
+                action = self._actions.popleft()
+                self._carry_out(action)
+                self._tell(action)
+        finally:
+            self._is_doing = False
+        self._on_ended()
+
+    def _carry_out(self, action: ManagerAction) -> None:
+        match action:
+            case StartShard(shard_id=shard_id):
+                slot = self._slots[shard_id] = _Slot()
+                self._group.start_soon(self._run, shard_id, slot)
+            case StopShard(shard_id=shard_id, resumable=resumable):
+                self._slots[shard_id].stop(resumable=resumable)
+            case ApplicationRefused(cause=cause):
+                _log.error("Discord refuses the application: %s", cause)
+                self._gate.closed(cause)
+            case ShardStageUpdate(shard_id=shard_id, old=old, new=new):
+                _log.debug("shard %d: %s -> %s", shard_id, old.value, new.value)
+            case ShardEnded(shard_id=shard_id, cause=cause) if cause is not None:
+                _log.error("shard %d has ended: %s", shard_id, cause)
+
+    def _tell(self, action: ManagerAction) -> None:
+        if self._on_update is None:
+            return
+        try:
+            self._on_update(action)
+        except (Exception, anyio.get_cancelled_exc_class()):  # without an await, no cancellation is ours
+            _log.exception("on_update failed at %r", action)
 
     # -- one shard ---------------------------------------------------------------------------------------------
 
@@ -158,9 +186,14 @@ class Fleet:
             _log.exception("shard %d was ended by an exception that nobody expects", shard_id)
             cause = ShardCrashedError(f"{type(error).__name__} in the shard's tasks; the log has its traceback")
             cause.__cause__ = error
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            cause = _cancelled()
+        if cause is None and not slot.is_told_to_stop:
+            cause = _cancelled()  # one of its tasks was, and took the others along: a task group says nothing of it
         del self._slots[shard_id]
         self.do(self.manager.stopped(shard_id) if cause is None else self.manager.failed(shard_id, cause))
-        self._on_ended()
 
     async def _work(self, shard_id: int, slot: _Slot) -> None:
         world = self._world
@@ -186,8 +219,16 @@ class Fleet:
                     await runner.close(resumable=False)
         finally:
             if pump is not None:
-                await pump.drained(world.clock, GRACE)
-                self._keeper.unwatch(shard_id, forget=not slot.is_resumable)
+                await self._wind_up(shard_id, slot, pump)
+
+    async def _wind_up(self, shard_id: int, slot: _Slot, pump: Pump) -> None:
+        """Its sockets are closed; what is delivered from now on counts until the session is put away."""
+        try:
+            await pump.drained(self._world.clock, GRACE)
+        finally:
+            self._keeper.unwatch(shard_id, forget=not slot.is_resumable)
+            if shard_id in self._keeper.sessions:
+                pump.give_up(pump.runner.snapshot().epoch)
 
     async def _pump(self, slot: _Slot, runner: ShardRunner, pump: Pump) -> None:
         """Hand its events on until it ends or is told to stop. Raises what ended it."""
@@ -247,3 +288,7 @@ class Fleet:
                 _log.info("shard %d: connects again in %.1f s: %s", shard_id, after, cause)
             case Notice(detail=detail):
                 _log.warning("shard %d: %s", shard_id, detail)
+
+
+def _cancelled() -> ShardCrashedError:
+    return ShardCrashedError("a task of the shard's was cancelled, and nobody had asked for that")

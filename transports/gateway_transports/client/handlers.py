@@ -2,9 +2,10 @@
 
 import inspect
 import logging
+import math
 import types
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import anyio
@@ -83,12 +84,19 @@ class Handler(Generic[StateT]):
             self._failed(item, error)
             item.done()
             return
+        except anyio.get_cancelled_exc_class() as error:  # without an await, it is not ours
+            self._cancelled(item, error)
+            item.done()
+            return
         if not inspect.isawaitable(outcome):
             item.done()
             return
         assert self.group is not None, "there are no events before the client has begun"
         item.pump.running += 1
         self.group.start_soon(self._finish, item, outcome)
+
+    def forget(self, items: Set[Item]) -> None:
+        """Nothing: it has all in hand."""
 
     def stir(self) -> None:
         """Nothing: it does not wait for events."""
@@ -108,12 +116,24 @@ class Handler(Generic[StateT]):
         except Exception as error:
             self._failed(item, error)
             is_done = True
+        except anyio.get_cancelled_exc_class() as error:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise  # the client ends
+            # Let through, it would count as ours, and silently end all handlers and shards.
+            self._cancelled(item, error)
+            is_done = True
         finally:
             # Cancelled, it has not done with the event, which then comes again.
             item.pump.running -= 1
             if is_done:
                 item.done()
             item.pump.nudge()
+
+    def _cancelled(self, item: Item, error: BaseException) -> None:
+        """By somebody else: it has awaited a task or a future that was cancelled."""
+        failure = RuntimeError("it awaited something that was cancelled")
+        failure.__cause__ = error
+        self._failed(item, failure)
 
     def _failed(self, item: Item, error: Exception) -> None:
         _log.error(

@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import anyio
-import anyio.lowlevel
 import msgspec
 
 from gateway_proto import (
@@ -22,6 +21,7 @@ from gateway_proto import (
 )
 
 from ..anyio import ShardRunner
+from ..tasks import caller
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Home:
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
-        self._soon = _call_soon()
+        self._soon = caller()
         self._lock = threading.Lock()
         self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._wake = anyio.Event()
@@ -103,14 +103,6 @@ class Home:
 
 def _ended() -> LocalProtocolError:
     return LocalProtocolError("the client has ended")
-
-
-def _call_soon() -> Callable[[Callable[[], object]], object]:
-    """What calls a function in this event loop, from any thread. It raises a RuntimeError once that is gone."""
-    native: Any = anyio.lowlevel.current_token().native_token
-    soon: Callable[[Callable[[], object]], object]
-    soon = native.run_sync_soon if hasattr(native, "run_sync_soon") else native.call_soon_threadsafe  # trio, asyncio
-    return soon
 
 
 class ShardMessenger:

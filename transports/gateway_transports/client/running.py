@@ -126,19 +126,16 @@ class Running:
 
     def close(self) -> None:
         """Save what there is to save; no shard runs any more."""
-        try:
-            self.keeper.close()
-        finally:
-            self._files.close()
+        self._files.close()
 
     # -- commands ----------------------------------------------------------------------------------------------
 
     def restart(self, shard_id: int, *, resumable: bool) -> None:
         if self._is_closing:
             raise LocalProtocolError("the client is ending; start another one")
+        self._check_has(shard_id)
         if not resumable:
             self.keeper.refuse(shard_id)
-        self._check_has(shard_id)
         if self.over.is_set():
             self.over, self._hub.is_over, self._error = anyio.Event(), False, None
         self.fleet.do(self.fleet.manager.restart(shard_id, resumable=resumable))
@@ -213,14 +210,15 @@ class Running:
         opened: SessionStore | None = None
         application_id, ids, total = self._config.application_id, self.plan.shard_ids, self.plan.total
         if isinstance(store, str | os.PathLike):
-            opened = file = SqliteStore(store, application_id=application_id, shard_ids=ids, total=total)
+            opened = file = SqliteStore(
+                store, application_id=application_id, shard_ids=ids, total=total, reshard=self.plan.is_recommended
+            )
             if file.kept_aside is not None:
                 _log.warning("the damaged file of sessions was kept as %s, and a new one begun", file.kept_aside)
         elif store is not None:
             opened = store(application_id=application_id, shard_ids=ids, total=total)
-        if opened is not None:
-            self._files.callback(opened.close)
         keeper = SessionKeeper(opened, wall=self._wall, on_foreign=self.fail)
+        self._files.callback(keeper.close)
         keeper.load()
         if isinstance(opened, SqliteStore):
             for shard_id, error in opened.unreadable.items():
@@ -250,7 +248,7 @@ class Running:
             error = mismatch(session, config.binding(), config.application_id)
             if error is not None:
                 _log.warning("shard %d begins anew: %s", shard_id, error)
-                self.keeper.refuse(shard_id)
+                self.keeper.refuse(shard_id, keep=True)  # the settings may be changed back
         return set(self.keeper.sessions)
 
     def _reserve(self) -> None:

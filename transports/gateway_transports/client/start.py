@@ -35,11 +35,13 @@ _PASSING: Final = (DiscoveryRateLimitedError, ServerFaultError, DiscoveryTimeout
 
 
 class Plan(NamedTuple):
-    """What to start: these shards of `total`; `is_sharded` False leaves IDENTIFY's `shard` out."""
+    """What to start: these shards of `total`; `is_sharded` False leaves IDENTIFY's `shard` out; `is_recommended`:
+    `total` is what Discord says."""
 
     shard_ids: range
     total: int
     is_sharded: bool
+    is_recommended: bool = False
 
 
 class Api:

@@ -10,8 +10,9 @@ from gateway_proto import Session
 class SessionStore(Protocol):
     """The sessions of one program's shards, by shard id (0 for a bot that does not shard).
 
-    Its methods are quick and may be called from any thread, one at a time. All of them raise `StoreError`, and
-    `LocalProtocolError` for shards that the store was not opened for and once it is closed.
+    Its methods are quick, since an event loop waits for them, and may be called from any thread, one at a time. All of
+    them raise `StoreError`, and `LocalProtocolError` for shards that the store was not opened for and once it is
+    closed.
     """
 
     def load(self) -> dict[int, Session]:

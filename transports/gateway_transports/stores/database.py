@@ -4,9 +4,10 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway_proto import LocalProtocolError
 
@@ -16,7 +17,12 @@ from .ownership import Ownership
 
 PATIENCE: Final = 5.0
 """Seconds that a transaction waits for another program's; one takes milliseconds."""
+_SLICE: Final = 0.05
+"""Seconds of it at a time within SQLite: Python's signal handlers, and so Ctrl-C, can only run between two such."""
+_PAUSE: Final = 0.002
 _ROLLBACK_NEEDED: Final = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
+
+_T = TypeVar("_T")
 
 
 class Database:
@@ -68,9 +74,8 @@ class Database:
         """
         with self._lock, translated(self.path):
             connection = self._opened()
-            connection.execute(f"PRAGMA busy_timeout = {round(1000 * (patience or self._patience))}")
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                begin(connection, self._patience if patience is None else patience)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -115,7 +120,7 @@ class Database:
 
     def _look_by(self, mode: str) -> schema.Meta:
         with contextlib.closing(self._dial(mode)) as connection:
-            return schema.inspect(connection, self.path)
+            return _patiently(connection, PATIENCE, lambda: schema.inspect(connection, self.path))
 
     def _set_aside(self) -> Path:
         if not self.ownership.is_alone():
@@ -131,16 +136,16 @@ class Database:
 
     def _connect(self) -> None:
         self._connection = connection = self._dial("rw")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _patiently(connection, PATIENCE, lambda: connection.execute("PRAGMA journal_mode = WAL"))
         # In WAL mode: a commit is safe from a kill at once, and from a power cut at the next checkpoint.
         connection.execute("PRAGMA synchronous = NORMAL")
-        schema.migrate(connection)
+        schema.migrate(connection, lambda: begin(connection, PATIENCE))
 
     def _dial(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(
             f"{self.path.as_uri()}?mode={mode}",
             uri=True,
-            timeout=PATIENCE,
+            timeout=_SLICE,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -150,6 +155,26 @@ class Database:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def begin(connection: sqlite3.Connection, patience: float) -> None:
+    """Be the only one that writes."""
+    _patiently(connection, patience, lambda: connection.execute("BEGIN IMMEDIATE"))
+
+
+def _patiently(connection: sqlite3.Connection, patience: float, action: Callable[[], _T]) -> _T:
+    """Try it until others have let go of the file."""
+    until = time.monotonic() + patience
+    while True:
+        left = max(until - time.monotonic(), 0.0)
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(left, _SLICE))}")
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            is_locked = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_locked or time.monotonic() + _PAUSE >= until:
+                raise
+        time.sleep(_PAUSE)  # SQLite does not always wait
 
 
 def _check_place(path: Path) -> None:

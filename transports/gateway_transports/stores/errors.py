@@ -7,7 +7,7 @@ of the operating system comes out of a store or a gate.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gateway_proto import GatewayError
@@ -63,11 +63,22 @@ def shown(path: Path) -> str:
     return " ".join(str(path).split())
 
 
+def listed(shard_ids: Iterable[int]) -> str:
+    """Some thousands of ids are no line to read."""
+    ids = sorted(shard_ids)
+    return ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
+
+
 def from_sqlite(path: Path, error: sqlite3.Error) -> StoreError:
     """The typed error for one of sqlite3's."""
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:  # the higher bits are detail
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT | sqlite3.SQLITE_ERROR:
+    damaged = sqlite3.SQLITE_CORRUPT if isinstance(error, DamagedError) else sqlite3.SQLITE_ERROR
+    match getattr(error, "sqlite_errorcode", damaged) & 0xFF:  # the higher bits are detail
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return StoreCorruptError(f"{shown(path)} is damaged; move it away and start again")
+        case sqlite3.SQLITE_ERROR:  # anything about a statement: what it names is not there, or not as it should be
+            return StoreUnusableError(
+                f"{shown(path)} cannot be used, as if another program had changed it: {one_line(error)}"
+            )
         case sqlite3.SQLITE_FULL:
             return StoreFullError(f"{shown(path)} cannot be written: no room is left on its disk")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:

@@ -1,7 +1,7 @@
 """Sessions in memory: they outlive a `Client`, not the process."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -11,18 +11,36 @@ from .errors import StoreMismatchError
 
 
 class MemoryStore:
-    """A `SessionStore` without a file. Closed, it keeps what it has; entering it opens it again."""
+    """A `SessionStore` without a file. Closed, it keeps what it has; calling or entering it opens it again.
+
+    Several `Client`s, one after the other, are given the same one: `Client(config, store=memory_store)`.
+    """
 
     def __init__(self, *, application_id: int | None = None) -> None:
         self._application_id = application_id
+        self._shard_ids: frozenset[int] | None = None
+        """What it was opened for; None: for all."""
         self._sessions: dict[int, Session] = {}
         self._is_open = True
         self._lock = threading.Lock()
 
+    def __call__(self, *, application_id: int | None, shard_ids: Iterable[int], total: int) -> Self:
+        """Open it for these shards, as a `Client` does. Sessions of another `total` are found to be so by the client.
+
+        Raises:
+            StoreMismatchError: it keeps another bot's sessions.
+        """
+        with self._lock:
+            self._application_id = _same_bot(self._application_id, application_id)
+            self._shard_ids = frozenset(shard_ids)
+            self._is_open = True
+        return self
+
     def load(self) -> dict[int, Session]:
         with self._lock:
             self._check_open()
-            return dict(self._sessions)
+            ids = self._sessions if self._shard_ids is None else self._sessions.keys() & self._shard_ids
+            return {shard_id: self._sessions[shard_id] for shard_id in sorted(ids)}
 
     def save(self, sessions: Mapping[int, Session | None]) -> None:
         with self._lock:

@@ -30,33 +30,33 @@ _PAUSE: Final = 0.01
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(fd: int, at: int, *, shared: bool = False) -> bool:
+    def _try_lock(fd: int, at: int, count: int = 1, *, shared: bool = False) -> bool:
         if shared:
             return True  # there are none; an open file cannot be renamed there anyway, which is what they are for
         try:
             os.lseek(fd, at, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, count)
         except PermissionError:
             return False
         return True
 
-    def _unlock(fd: int, at: int) -> None:
+    def _unlock(fd: int, at: int, count: int = 1) -> None:
         with contextlib.suppress(OSError):
             os.lseek(fd, at, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+            msvcrt.locking(fd, msvcrt.LK_UNLCK, count)
 
 else:
     import fcntl
 
-    def _try_lock(fd: int, at: int, *, shared: bool = False) -> bool:
+    def _try_lock(fd: int, at: int, count: int = 1, *, shared: bool = False) -> bool:
         try:
-            fcntl.lockf(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB, 1, at)
+            fcntl.lockf(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB, count, at)
         except (BlockingIOError, PermissionError):  # POSIX leaves the choice of the two to the system
             return False
         return True
 
-    def _unlock(fd: int, at: int) -> None:
-        fcntl.lockf(fd, fcntl.LOCK_UN, 1, at)
+    def _unlock(fd: int, at: int, count: int = 1) -> None:
+        fcntl.lockf(fd, fcntl.LOCK_UN, count, at)
 
 
 class _Sidecar:
@@ -125,6 +125,16 @@ class Ownership:
         if sidecar.users > 1 or not _try_lock(sidecar.fd, IN_USE):
             return False
         return _try_lock(sidecar.fd, IN_USE, shared=True)
+
+    def is_owned(self) -> bool:
+        """Whether anybody, in any process, owns a shard. Ask it while `opening`, before `take`."""
+        sidecar = self._sidecar
+        assert sidecar is not None, "asked outside of its use"
+        with _guard:
+            if sidecar.shards or not _try_lock(sidecar.fd, 0, MAX_SHARDS):
+                return True
+            _unlock(sidecar.fd, 0, MAX_SHARDS)
+        return False
 
     def take(self, shard_ids: Iterable[int]) -> int | None:
         """Own these: all of them, and None is returned, or none, and it is the first that somebody else owns."""

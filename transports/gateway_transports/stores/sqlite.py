@@ -1,18 +1,22 @@
 """Sessions in one SQLite file, for one program or several on one machine."""
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from sqlite3 import Connection
 from types import TracebackType
 from typing import Final, Self
 
 from gateway_proto import LocalProtocolError, Session, SnapshotMismatchError
 
 from . import schema
-from .database import Database
-from .errors import StoreError, StoreMismatchError, StoreOwnedError, shown
+from .database import PATIENCE, Database
+from .errors import StoreError, StoreMismatchError, StoreOwnedError, listed, shown
 from .ownership import MAX_SHARDS
+
+_log: Final = logging.getLogger("gateway_transports.stores")
 
 _PARTING: Final = 0.5
 """Seconds to wait for others when closing: what is written then is not missed."""
@@ -35,6 +39,10 @@ class SqliteStore:
         application_id: the bot's; None if it is not known yet, then call `bind` once READY has told it.
         shard_ids: the shards that this program runs; [0] for a bot that does not shard.
         total: the shard count; 1 for a bot that does not shard.
+        reshard: if the file is of another count, and no living program runs a shard of it, it becomes this one's: the
+            sessions in it, which nobody can resume any more, are dropped, and a warning is logged.
+        patience: seconds that `save` and `bind` wait for other programs' transactions, each of which takes
+            milliseconds. The calling thread waits with them, as an event loop would; signals get through.
 
     Raises:
         StoreError: the file cannot be used; which of its kinds says why.
@@ -42,8 +50,17 @@ class SqliteStore:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, application_id: int | None, shard_ids: Iterable[int], total: int
+        self,
+        path: str | os.PathLike[str],
+        *,
+        application_id: int | None,
+        shard_ids: Iterable[int],
+        total: int,
+        reshard: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
+        self.patience: float = patience
+        self._may_reshard = reshard
         self._shard_ids = frozenset(shard_ids)
         self._total = total
         self._application_id = application_id
@@ -51,7 +68,7 @@ class SqliteStore:
         """What waits for `bind`: it would replace sessions that may be another bot's."""
         ids = sorted(self._shard_ids)
         if not ids or not 0 <= ids[0] <= ids[-1] < total <= MAX_SHARDS:
-            raise LocalProtocolError(f"there are no shards {_listed(ids)} of {total}")
+            raise LocalProtocolError(f"there are no shards {listed(ids)} of {total}")
         self.unreadable: dict[int, SnapshotMismatchError] = {}
         """Shards whose session `load` could not read, and why. They have to IDENTIFY."""
         self._database = Database(path, accept=self._accept, enter=self._enter)
@@ -86,8 +103,8 @@ class SqliteStore:
         """
         foreign = sessions.keys() - self._shard_ids
         if foreign:
-            raise LocalProtocolError(f"the store was not opened for the shards {_listed(sorted(foreign))}")
-        with self._database.transaction() as connection:
+            raise LocalProtocolError(f"the store was not opened for the shards {listed(foreign)}")
+        with self._database.transaction(self.patience) as connection:
             kept = _application_id(schema.read_meta(connection))
             owner = self._application_id if kept is None else kept
             for session in sessions.values():
@@ -112,7 +129,7 @@ class SqliteStore:
         self._held = {id: session for id, session in self._held.items() if id not in sessions} | held
 
     def bind(self, application_id: int) -> None:
-        with self._database.transaction() as connection:
+        with self._database.transaction(self.patience) as connection:
             kept = _application_id(schema.read_meta(connection))
             self._check_owner(self.path, self._application_id if kept is None else kept, application_id)
             if kept is None:
@@ -139,20 +156,24 @@ class SqliteStore:
         """Refuse another's file."""
         if self._application_id is not None:
             self._check_owner(path, _application_id(meta), self._application_id)
-        total = meta.get("total")
-        if total is not None and total != self._total:
+        total = meta.get("total", self._total)
+        if total != self._total and not self._may_reshard:
             raise StoreMismatchError(
                 f"{shown(path)} keeps sessions of {total} shards, and {self._total} are wanted; choose another file"
             )
 
     def _enter(self, database: Database) -> None:
+        is_owned = database.ownership.is_owned()
         taken = database.ownership.take(self._shard_ids)
         if taken is not None:
             with database.reading() as connection:
                 row = connection.execute("SELECT pid FROM owners WHERE shard = ?", (taken,)).fetchone()
             raise StoreOwnedError(database.path, taken, row[0] if row is not None else None)
         with database.transaction() as connection:
-            self._accept(database.path, schema.read_meta(connection))  # another may have bound it meanwhile
+            meta = schema.read_meta(connection)
+            self._accept(database.path, meta)  # another may have bound it meanwhile
+            if meta.get("total", self._total) != self._total:
+                self._reshard(database.path, connection, int(meta["total"]), is_owned=is_owned)
             schema.write_meta(connection, total=self._total)
             if self._application_id is not None:
                 schema.write_meta(connection, application_id=self._application_id)
@@ -160,6 +181,20 @@ class SqliteStore:
                 "INSERT INTO owners VALUES (?, ?) ON CONFLICT (shard) DO UPDATE SET pid = excluded.pid",
                 [(id, os.getpid()) for id in self._shard_ids],
             )
+
+    def _reshard(self, path: Path, connection: Connection, total: int, *, is_owned: bool) -> None:
+        """Make room for another count, if nobody runs shards of this one."""
+        if is_owned:
+            raise StoreMismatchError(
+                f"{shown(path)} keeps sessions of {total} shards, some of which a program runs, and {self._total} are "
+                "wanted; stop that program, or choose another file"
+            )
+        dropped = connection.execute("DELETE FROM sessions").rowcount
+        connection.execute("DELETE FROM owners")
+        _log.warning(
+            "%s kept sessions of %d shards, and %d are wanted now: %d were dropped, and every shard begins anew",
+            shown(path), total, self._total, dropped,
+        )  # fmt: skip
 
     @staticmethod
     def _check_owner(path: Path, kept: int | None, told: int) -> None:
@@ -172,8 +207,3 @@ class SqliteStore:
 def _application_id(meta: schema.Meta) -> int | None:
     value = meta.get("application_id")
     return None if value is None else int(value)
-
-
-def _listed(shard_ids: list[int]) -> str:
-    """Some thousands of ids are no line to read."""
-    return ", ".join(map(str, shard_ids[:10])) + (" …" if len(shard_ids) > 10 else "")
