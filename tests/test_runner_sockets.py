@@ -274,6 +274,7 @@ from gateway_transports.anyio import open_shard
 from gateway_transports.serve import serve
 
 closed = []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background ignores it
 
 async def main():
     async with serve(on_action=lambda a: closed.append(a.code) if isinstance(a, ConnectionClosed) else None) as gateway:
