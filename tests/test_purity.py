@@ -21,8 +21,9 @@ SOURCES = sorted(PACKAGE.glob("**/*.py"))
 
 MAY_IMPORT = {
     # of the standard library, what computes and nothing else
-    "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "heapq", "itertools",
-    "json", "math", "operator", "random", "re", "string", "struct", "sys", "types", "typing", "urllib.parse", "zlib",
+    "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "difflib", "enum", "functools", "heapq",
+    "hmac", "itertools", "json", "math", "operator", "random", "re", "string", "struct", "sys", "types", "typing",
+    "urllib.parse", "zlib",
     "backports.zstd", "compression.zstd",
     # the dependencies
     "h11", "msgspec", "wsproto",

@@ -502,4 +502,4 @@ def test_a_fault_out_of_range_is_refused(kind: Any, arguments: tuple[int, ...]) 
 
 
 def test_the_union_names_every_fault() -> None:
-    assert len(get_args(Fault)) == 20
+    assert len(get_args(Fault)) == 21

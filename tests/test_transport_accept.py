@@ -32,7 +32,7 @@ class ExhaustedListener:
 async def test_what_is_served_goes_on_and_accepting_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "ACCEPT_AGAIN", 0.0)
     listener: Any = ExhaustedListener()
-    acceptor = serving._Acceptor(serving.Gateway(ServerConfig()), None, 10)
+    acceptor = serving.Acceptor(serving.Gateway(ServerConfig()).handle, 10)
     with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(acceptor.run, listener, group)

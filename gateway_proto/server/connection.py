@@ -43,7 +43,17 @@ from .faults import (
     SplitMessages,
     Stall,
 )
-from .http import NO_REQUEST, HttpExchange, HttpRequest, HttpResponse, Upgrade, refuse, request_timed_out, route
+from .http import (
+    NO_REQUEST,
+    HttpExchange,
+    HttpRequest,
+    HttpResponse,
+    Upgrade,
+    is_upgrade,
+    refuse,
+    request_timed_out,
+    route,
+)
 from .outbox import Outbox
 from .reader import CloseEvent, FrameReader, PayloadEvent, PingEvent, ReaderEvent, Violation
 from .registry import Registry
@@ -122,6 +132,11 @@ class ServerConnection:
     def is_stalled(self) -> bool:
         """A `Stall` is on. A driver may stop reading meanwhile; what it reads is held, up to a bound."""
         return self._stalled
+
+    @property
+    def is_open(self) -> bool:
+        """It is a WebSocket, and not closing."""
+        return self._state is ConnectionState.OPEN
 
     @property
     def has_ended(self) -> bool:
@@ -265,6 +280,11 @@ class ServerConnection:
         request = self._exchange.next_request(self._inbox)
         if request is None:
             return
+        if isinstance(request, HttpRequest) and is_upgrade(request):
+            for fault in self._registry.plan.on_upgrade():
+                self.strike(fault, now)
+            if self.has_ended:
+                return
         instead, self._instead = self._instead, None
         if instead is not None:
             self.report(FaultFired(connection_id=self._id, fault=instead))

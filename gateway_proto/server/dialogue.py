@@ -28,6 +28,10 @@ _RESUMED: Final = b'{"_trace":["gateway-proto"]}'
 class Wire(Outlet, Protocol):
     """What a dialogue needs of its connection."""
 
+    @property
+    def is_open(self) -> bool:
+        """Neither closing nor ended."""
+
     def report(self, action: ServerAction) -> None:
         """Return the action from the input that is being handled."""
 
@@ -131,6 +135,10 @@ class Dialogue:
         is_secret = message.op in (Opcode.IDENTIFY, Opcode.RESUME)
         shown = mask_secrets(raw) if is_secret else raw
         self._wire.report(Received(connection_id=self._wire.id, opcode=message.op, raw=shown))
+        for fault in self._registry.plan.on_message(message.op, self._wire.id):
+            self._wire.strike(fault, now)
+        if not self._wire.is_open:
+            return
         if message.op not in CLIENT_SENDS:
             return self._close(CloseCode.UNKNOWN_OPCODE, "the opcode is unknown, or not an app's to send", now)
         opcode = Opcode(message.op)

@@ -137,6 +137,12 @@ class Chunk(_Fault, frozen=True):
         _require(self.size >= 1, "the size is 1 or more")
 
 
+class Mark(_Fault, frozen=True):
+    """Do nothing but report it. In a plan, its `FaultFired` tells whoever watches that the moment has come."""
+
+    label: str
+
+
 class Withhold(_Fault, frozen=True):
     """Give the session's next dispatch a sequence and lose it for good: it is neither sent nor to be replayed."""
 
@@ -171,6 +177,7 @@ Fault: TypeAlias = (
     | Fragment
     | SplitMessages
     | Chunk
+    | Mark
     | DispatchFault
 )
 """Everything that `Server.inject` takes."""
@@ -180,6 +187,27 @@ class OnConnection(msgspec.Struct, frozen=True):
     """When the `number`th socket is accepted, from 1 and discovery's included; for None at each one."""
 
     number: int | None = None
+
+
+class OnUpgrade(msgspec.Struct, frozen=True):
+    """When the `number`th upgrade request has come, from 1, and before it is answered; for None at each one.
+
+    Unlike `OnConnection` it does not count the sockets of discovery. `Refuse` and `Garbage` are the answer then.
+    """
+
+    number: int | None = None
+
+
+class OnMessage(msgspec.Struct, frozen=True):
+    """When a client's `nth` payload with this opcode has come, from 1, and before it is answered; for None at each.
+
+    Counted over all connections, or on the one named. The payload is answered all the same, unless the fault ends or
+    closes the connection: op 9 in place of READY is `NoAnswer` and then `InvalidSession`.
+    """
+
+    opcode: int
+    nth: int | None = 1
+    connection: int | None = None
 
 
 class AtSequence(msgspec.Struct, frozen=True):
@@ -193,10 +221,14 @@ class AtSequence(msgspec.Struct, frozen=True):
     session: int | None = None
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a plan; it fires once, or at each connection for `OnConnection(None)`."""
+When: TypeAlias = OnConnection | OnUpgrade | OnMessage | AtSequence
+"""The moments that a plan can name."""
 
-    when: OnConnection | AtSequence
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a plan; it fires once, or each time where the moment's number is None."""
+
+    when: When
     fault: Fault
 
 
@@ -204,14 +236,28 @@ class FaultPlan:
     """What of a config's plan has yet to fire."""
 
     def __init__(self, plan: Iterable[Planned]) -> None:
+        self.upgrades: int = 0
+        """So many upgrade requests have come."""
         self._connections: list[tuple[int | None, Fault]] = []
+        self._upgrades: list[tuple[int | None, Fault]] = []
+        self._messages: list[tuple[OnMessage, Fault]] = []
+        # How many payloads of an opcode came, by (opcode, connection); the connection is None for all of them.
+        self._received: dict[tuple[int, int | None], int] = {}
         self._sequences: dict[int, list[tuple[int | None, Fault]]] = {}
         for planned in plan:
-            match planned.when:
-                case OnConnection(number):
-                    self._connections.append((number, planned.fault))
-                case AtSequence(sequence, session):
-                    self._sequences.setdefault(sequence, []).append((session, planned.fault))
+            self.add(planned)
+
+    def add(self, planned: Planned) -> None:
+        match planned.when:
+            case OnConnection(number):
+                self._connections.append((number, planned.fault))
+            case OnUpgrade(number):
+                self._upgrades.append((number, planned.fault))
+            case OnMessage(opcode, _, connection) as when:
+                self._messages.append((when, planned.fault))
+                self._received.setdefault((opcode, connection), 0)
+            case AtSequence(sequence, session):
+                self._sequences.setdefault(sequence, []).append((session, planned.fault))
 
     @property
     def has_sequences(self) -> bool:
@@ -220,9 +266,30 @@ class FaultPlan:
 
     def on_connection(self, number: int) -> list[Fault]:
         """The faults of the `number`th connection."""
-        due = [fault for when, fault in self._connections if when is None or when == number]
-        self._connections = [(when, fault) for when, fault in self._connections if when != number]
+        due, self._connections = _due(self._connections, number)
         return due
+
+    def on_upgrade(self) -> list[Fault]:
+        """An upgrade request has come: its faults."""
+        self.upgrades += 1
+        due, self._upgrades = _due(self._upgrades, self.upgrades)
+        return due
+
+    def on_message(self, opcode: int, connection: int) -> list[Fault]:
+        """A payload has come: its faults."""
+        if not self._messages:
+            return []
+        for key in ((opcode, None), (opcode, connection)):
+            if key in self._received:
+                self._received[key] += 1
+        due = [entry for entry in self._messages if self._strikes(entry[0], opcode, connection)]
+        self._messages = [entry for entry in self._messages if entry[0].nth is None or entry not in due]
+        return [fault for _, fault in due]
+
+    def _strikes(self, when: OnMessage, opcode: int, connection: int) -> bool:
+        if when.opcode != opcode or when.connection not in (None, connection):
+            return False
+        return when.nth is None or when.nth == self._received[opcode, when.connection]
 
     def at_sequence(self, session: int, sequence: int, *, dispatch: bool) -> list[Fault]:
         """The faults of this sequence of the `session`th session; `dispatch` says which of the two kinds."""
@@ -236,6 +303,15 @@ class FaultPlan:
         ]
         self._sequences[sequence] = [entry for entry in waiting if entry not in due]
         return [fault for _, fault in due]
+
+
+_Numbered: TypeAlias = list[tuple[int | None, Fault]]
+
+
+def _due(waiting: _Numbered, number: int) -> tuple[list[Fault], _Numbered]:
+    """What strikes now, and what goes on waiting."""
+    due = [fault for when, fault in waiting if when is None or when == number]
+    return due, [(when, fault) for when, fault in waiting if when != number]
 
 
 def _require(holds: bool, rule: str) -> None:

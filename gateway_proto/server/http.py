@@ -74,6 +74,7 @@ class HttpExchange:
         self._searched = 0
         self._http = h11.Connection(h11.SERVER)
         self._method = ""
+        self._body = bytearray()
 
     def next_request(self, inbox: bytearray) -> HttpRequest | HttpResponse | None:
         """Cut the request's header off `inbox`. None: it is not whole; a response: what answers one that is none."""
@@ -119,6 +120,27 @@ class HttpExchange:
         parts.append(h11.EndOfMessage())
         return b"".join(self._http.send(part) or b"" for part in parts)
 
+    def read_body(self, inbox: bytearray, limit: int) -> bytes | HttpResponse | None:
+        """Take the request's body off `inbox`. None: it is not whole; a response: it is too large, or no HTTP."""
+        data = bytes(inbox)
+        inbox.clear()
+        try:
+            if data:
+                self._http.receive_data(data)
+            while isinstance(event := self._http.next_event(), h11.Data):
+                self._body += event.data
+                if len(self._body) > limit:
+                    return _error(413, f"the body must not exceed {limit} bytes")
+        except h11.RemoteProtocolError as error:
+            return _error(error.error_status_hint, "the body is no HTTP")
+        return bytes(self._body) if isinstance(event, h11.EndOfMessage) else None
+
+    def go_on(self) -> bytes:
+        """The bytes that a client waits for before it sends a large body (RFC 9110 section 10.1.1); mostly none."""
+        if not self._http.they_are_waiting_for_100_continue:
+            return b""
+        return self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+
     def upgrade(self, request: HttpRequest, config: ServerConfig) -> Upgrade | HttpResponse:
         """Judge an upgrade request (RFC 6455 section 4.2.1), then Discord's parameters."""
         if self._http.next_event() is h11.NEED_DATA or request.version != b"1.1":
@@ -152,7 +174,7 @@ def route(
     exchange: HttpExchange, request: HttpRequest, config: ServerConfig, limit: StartLimitStatus
 ) -> Upgrade | HttpResponse:
     """What to answer: the upgrade at /, the two routes, 404 and 405 otherwise."""
-    if request.path in ("", "/"):
+    if is_upgrade(request):
         return exchange.upgrade(request, config) if request.method == "GET" else _not_allowed()
     match = _ROUTE.fullmatch(request.path)
     if match is None or match["version"] not in (None, str(config.api_version)):
@@ -170,6 +192,11 @@ def route(
         "max_concurrency": config.max_concurrency,
     }
     return HttpResponse(200, {"url": config.url, "shards": config.shards, "session_start_limit": start_limit})
+
+
+def is_upgrade(request: HttpRequest) -> bool:
+    """It asks for the path of the WebSocket, rightly or not."""
+    return request.path in ("", "/")
 
 
 def refuse(fault: Refuse) -> HttpResponse:

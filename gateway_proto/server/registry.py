@@ -28,7 +28,7 @@ class Registry:
         self.start_limit: StartLimit = StartLimit(config.session_limit, config.session_limit_period)
         self._config = config
         self._rng = rng
-        self._plan = plan
+        self.plan: FaultPlan = plan
         self._number = 0
         self._buckets = Buckets(config.max_concurrency, config.identify_period)
         self._expired: dict[Secret, None] = {}
@@ -43,7 +43,7 @@ class Registry:
         self._buckets.use(shard_id, now)
         self._number += 1
         session = ServerSession(
-            Secret(self._rng.randbytes(16).hex()), self._number, request, self._config.replay_capacity, self._plan, now
+            Secret(self._rng.randbytes(16).hex()), self._number, request, self._config.replay_capacity, self.plan, now
         )
         self.sessions[session.id] = session
         return session

@@ -8,7 +8,7 @@ from ..secret import Secret
 from .actions import ServerAction, SessionEnd, Wake
 from .config import ServerConfig
 from .connection import ServerConnection
-from .faults import DispatchFault, Fault, FaultPlan
+from .faults import DispatchFault, Fault, FaultPlan, OnUpgrade, Planned
 from .gates import StartLimitStatus
 from .registry import Registry
 from .session import ServerSession
@@ -97,3 +97,12 @@ class Server:
         if connection is None or not connection.strike(fault, now):
             return []
         return [Wake(connection_id=target)]
+
+    def plan(self, planned: Planned) -> None:
+        """Add a line to the config's plan; a number that has been counted past already will not come again."""
+        self._plan.add(planned)
+
+    def inject_next(self, fault: Fault, count: int = 1) -> None:
+        """Let a fault strike each of the next `count` upgrade requests: the sockets on which clients come (back)."""
+        for number in range(1, count + 1):
+            self.plan(Planned(when=OnUpgrade(self._plan.upgrades + number), fault=fault))

@@ -11,7 +11,7 @@ not read, is silent or sends too much, and by the socket's own buffers for the r
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import anyio
@@ -19,7 +19,18 @@ import anyio.abc
 import msgspec
 
 from gateway_proto import Secret
-from gateway_proto.server import CloseSocket, Fault, Server, ServerAction, ServerConfig, ServerConnection, Wake
+from gateway_proto.server import (
+    CloseSocket,
+    Effect,
+    Fault,
+    Server,
+    ServerAction,
+    ServerConfig,
+    ServerConnection,
+    Target,
+    Wake,
+    carry_out,
+)
 
 from .anyio import SocketStream
 from .clock import Clock, SystemClock
@@ -55,7 +66,7 @@ class Gateway:
         self.clock: Clock = clock or SystemClock()
         self.port = 0
         """What it listens on; 0 without a listener."""
-        self._on_action = on_action
+        self._observers = [] if on_action is None else [on_action]
         self._sockets: dict[int, _Socket] = {}
 
     @property
@@ -63,33 +74,44 @@ class Gateway:
         """Where clients connect to."""
         return self.server.config.url
 
+    def observe(self, on_action: Callable[[ServerAction], object]) -> None:
+        """Let somebody else be told every action from now on, too."""
+        self._observers.append(on_action)
+
     def dispatch(self, session_id: Secret, name: str, data: bytes) -> None:
         """Send an event (`data` is the JSON of its `d`) to a session; a session that is gone takes nothing."""
-        self._act(self.server.dispatch(session_id, name, data, self.clock.now()))
+        self.act(self.server.dispatch(session_id, name, data, self.clock.now()))
 
     def broadcast(self, name: str, data: bytes) -> None:
         """Send an event to every session."""
-        self._act(self.server.broadcast(name, data, self.clock.now()))
+        self.act(self.server.broadcast(name, data, self.clock.now()))
 
     def inject(self, target: int | Secret, fault: Fault) -> None:
         """Let a fault strike a connection (by id) or a session; what is gone suffers nothing."""
-        self._act(self.server.inject(target, fault, self.clock.now()))
+        self.act(self.server.inject(target, fault, self.clock.now()))
+
+    def carry_out(self, effect: Effect, target: Target) -> int:
+        """Send an event, or let a fault strike; returns how many sessions or connections that reached."""
+        outcome = carry_out(self.server, effect, target, self.clock.now())
+        self.act(outcome.actions)
+        return outcome.reached
 
     async def handle(self, stream: Stream) -> None:
         """Serve one accepted stream until it ends; then it is closed."""
         connection = self.server.accept(self.clock.now())
-        socket = self._sockets[connection.id] = _Socket(connection, stream, self.clock, self._act)
+        socket = self._sockets[connection.id] = _Socket(connection, stream, self.clock, self.act)
         try:
             await socket.run()
         finally:
             del self._sockets[connection.id]
             # Whatever ended it, the machine must know; of no effect if it does.
-            self._act(connection.receive_eof(self.clock.now()))
+            self.act(connection.receive_eof(self.clock.now()))
 
-    def _act(self, actions: list[ServerAction]) -> None:
+    def act(self, actions: list[ServerAction]) -> None:
+        """Do what actions of the server ask for, and tell of them."""
         for action in actions:
-            if self._on_action is not None:
-                self._on_action(action)
+            for on_action in self._observers:
+                on_action(action)
             if isinstance(action, Wake | CloseSocket):
                 socket = self._sockets.get(action.connection_id)
                 if socket is None:
@@ -189,19 +211,31 @@ async def serve(
         config = _named(config or ServerConfig(), host, bound, tls=ssl_context is not None)
         gateway = Gateway(config, rng=rng, on_action=on_action)
         gateway.port = bound
-        acceptor = _Acceptor(gateway, ssl_context, max_connections)
+        acceptor = Acceptor(gateway.handle, max_connections, ssl_context, config.limits.request_timeout)
         async with background() as group:
             group.start_soon(acceptor.run, listener, group)
             yield gateway
 
 
-class _Acceptor:
-    """What is done with each accepted socket."""
+class Acceptor:
+    """What is done with each accepted socket: within its TLS, if any, `handle` has it.
 
-    def __init__(self, gateway: Gateway, ssl_context: ssl.SSLContext | None, max_connections: int) -> None:
-        self._gateway = gateway
-        self._ssl_context = ssl_context
+    Args:
+        max_connections: more are closed at once.
+        tls_timeout: seconds for the handshake.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Stream], Awaitable[None]],
+        max_connections: int,
+        ssl_context: ssl.SSLContext | None = None,
+        tls_timeout: float = 10.0,
+    ) -> None:
+        self._serve = handle
         self._free = max_connections
+        self._ssl_context = ssl_context
+        self._tls_timeout = tls_timeout
 
     async def run(self, listener: anyio.abc.Listener[anyio.abc.SocketStream], group: anyio.abc.TaskGroup) -> None:
         """Accept until cancelled. What is served goes on while the process has no file descriptor left for more."""
@@ -224,14 +258,14 @@ class _Acceptor:
 
     async def _handle(self, stream: SocketStream) -> None:
         if self._ssl_context is None:
-            await self._gateway.handle(stream)
+            await self._serve(stream)
             return
         try:
-            with anyio.fail_after(self._gateway.server.config.limits.request_timeout):
+            with anyio.fail_after(self._tls_timeout):
                 wrapped = await wrap_server(stream, self._ssl_context)
         except (TlsError, TimeoutError):
             return  # a port scanner, or a client that does not trust the certificate; it has been told by an alert
-        await self._gateway.handle(wrapped)
+        await self._serve(wrapped)
 
 
 def _named(config: ServerConfig, host: str, port: int, *, tls: bool) -> ServerConfig:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
@@ -13,10 +13,13 @@ import msgspec
 import typer
 from rich.console import Console
 
-from gateway_proto.server import ServerAction, ServerConfig, ShardInfo
+from gateway_proto import Secret
+from gateway_proto.server import Script, ServerAction, ServerConfig, ShardInfo
 from gateway_proto.testing.stream import EventStream
 
+from ..control import ScriptError, applied, load_script, play, serve_control
 from ..errors import ListenError
+from ..serve import Gateway
 from ..serve import serve as serve_gateway
 from ..tasks import background
 from .certificate import ThrowAwayAuthority
@@ -39,6 +42,16 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     events: int | None
     seed: int
     guilds: int
+    script: Script
+    control: "_ControlOptions | None"
+
+
+class _ControlOptions(msgspec.Struct, frozen=True):
+    """Where the control API is to be, and its token if one was given."""
+
+    host: str
+    port: int
+    token: Secret | None
 
 
 def serve(
@@ -56,6 +69,18 @@ def serve(
     guilds: Annotated[int, typer.Option(min=1, max=2500, help="Made-up guilds of each shard.")] = 40,
     journal: Annotated[
         Path | None, typer.Option(help="Write what clients do, as JSON lines, into this file, which is overwritten.")
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="A TOML file of what goes wrong when; gateway_proto.server.script explains it.")
+    ] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="Serve the control API, which the three options below imply.")
+    ] = False,
+    control_host: Annotated[str | None, typer.Option(help="The name or address it listens on: 127.0.0.1.")] = None,
+    control_port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
+    control_token: Annotated[
+        str | None,
+        typer.Option(envvar="GATEWAY_CONTROL_TOKEN", help="What its requests must bear; made up and told if left out."),
     ] = None,
 ) -> None:
     """Serve a gateway that sends each shard a stream of numbered events. Any token is right; Ctrl-C ends it.
@@ -77,11 +102,28 @@ def serve(
         events=events,
         seed=seed,
         guilds=guilds,
+        script=_script(script),
+        control=_control_options(control, control_host, control_port, control_token),
     )
     try:
         anyio.run(interruptible, lambda: _serve(options, journal))
     except ListenError as error:
         raise InputError(str(error)) from error
+
+
+def _script(path: Path | None) -> Script:
+    try:
+        return Script(()) if path is None else load_script(path)
+    except ScriptError as error:
+        raise InputError(str(error)) from error
+
+
+def _control_options(is_wanted: bool, host: str | None, port: int | None, token: str | None) -> _ControlOptions | None:
+    if not is_wanted and host is None and port is None and token is None:
+        return None
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
+        raise InputError("--control-token must be printable ASCII without spaces")
+    return _ControlOptions(host or "127.0.0.1", port or 0, None if token is None else Secret(token))
 
 
 async def _serve(options: _Options, journal_path: Path | None) -> int:
@@ -93,14 +135,14 @@ async def _serve(options: _Options, journal_path: Path | None) -> int:
         journal.on_action(action)
 
     serving = serve_gateway(
-        options.config,
+        applied(options.config, options.script),
         host=options.host,
         port=options.port,
         ssl_context=authority.server_context(options.host) if authority is not None else None,
         on_action=on_action,
     )
     with contextlib.ExitStack() as stack:
-        async with serving as gateway, background() as group:
+        async with serving as gateway, play(gateway, options.script), background() as group:
             # No connection can be there before the first await.
             file = _JournalFile(journal_path) if journal_path is not None else None
             if file is not None:
@@ -115,9 +157,24 @@ async def _serve(options: _Options, journal_path: Path | None) -> int:
                 on_done=journal.last,
             )
             stack.callback(lambda: journal.finish(feeds.numbers()))  # once all connections are closed
-            _announce(gateway.url, stack.enter_context(authority.file()) if authority is not None else None)
-            await anyio.sleep_forever()
+            ca_file = stack.enter_context(authority.file()) if authority is not None else None
+            async with _controlled(gateway, options.control) as control:
+                _announce(gateway.url, ca_file, control)
+                await anyio.sleep_forever()
     return 0
+
+
+@contextlib.asynccontextmanager
+async def _controlled(gateway: Gateway, options: _ControlOptions | None) -> AsyncIterator[dict[str, str]]:
+    """Serve the control API, if it is wanted, and give what is to be told of it: a token only if it is made up."""
+    if options is None:
+        yield {}
+        return
+    async with serve_control(gateway, host=options.host, port=options.port, token=options.token) as address:
+        told = {"control": address.url}
+        if options.token is None:
+            told["control_token"] = address.token.reveal()
+        yield told
 
 
 def _stream(options: _Options, shard: ShardInfo) -> EventStream:
@@ -125,16 +182,19 @@ def _stream(options: _Options, shard: ShardInfo) -> EventStream:
     return EventStream(rng, shard=shard, guilds=options.guilds)
 
 
-def _announce(url: str, ca_file: Path | None) -> None:
+def _announce(url: str, ca_file: Path | None, control: dict[str, str]) -> None:
     api = f"http{url.removeprefix('ws')}/api/v10"
     if not sys.stdout.isatty():
-        print(json.dumps({"url": url, "api": api, "ca": None if ca_file is None else str(ca_file)}), flush=True)
+        ca = None if ca_file is None else str(ca_file)
+        print(json.dumps({"url": url, "api": api, "ca": ca, **control}), flush=True)
         return
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(url, style="bold green")
     console.print(f"{api}/gateway/bot names it, too")
     if ca_file is not None:
         console.print(f"clients must trust the CA in {ca_file}; for OpenSSL's: export SSL_CERT_FILE={ca_file}")
+    for line in control.values():
+        console.print(f"control: {line}")
     console.print("Ctrl-C ends it")
 
 
