@@ -494,6 +494,8 @@ def test_frames_that_come_behind_a_planned_stall_wait_for_its_end() -> None:
         (Corrupt, (-1,)),
         (Close, (999,)),
         (Refuse, (101,)),
+        (Refuse, (503, -1.0)),
+        (Refuse, (503, float("inf"))),
     ],
 )
 def test_a_fault_out_of_range_is_refused(kind: Any, arguments: tuple[int, ...]) -> None:

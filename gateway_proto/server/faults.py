@@ -6,6 +6,7 @@ upgraded yet, `Refuse` and `Garbage` wait for the request, and whatever sends a 
 comes *before* HELLO, so that op 7 as the very first frame is `AskReconnect` on a fresh connection (F05).
 """
 
+import math
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -88,6 +89,7 @@ class Refuse(_Fault, frozen=True):
 
     def __post_init__(self) -> None:
         _require(200 <= self.status <= 599, "a status that refuses is 200 to 599")
+        _require(0.0 <= (self.retry_after or 0.0) < math.inf, "retry_after is seconds from 0 on")
 
 
 class Garbage(_Fault, frozen=True):
