@@ -29,6 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_FailureRecord(config.getoption("--failures")), "failure-record")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The `interop` tests install other people's clients and take minutes: they run only where `-m` names them."""
+    if "interop" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("interop")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 class _FailureRecord:
     """Collects the reports of this process; under xdist that is the controller, which sees every worker's."""
 

@@ -18,6 +18,8 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_request: int = 16 * 2**10
     """The header of the HTTP request; h11's own default."""
+    max_body: int = 256 * 2**10
+    """The body of an HTTP request as it comes; over it the answer is 413."""
     max_payload: int = MAX_PAYLOAD
     """A gateway payload; over it the connection is closed with 4002."""
     max_unsent: int = 64 * 2**20
@@ -48,7 +50,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
         allowed_intents: others that are documented are closed with 4014.
         session_lifetime: for how long a session without a connection can be resumed.
         expired_close: close a RESUME of an expired session with 4009, instead of op 9 false as the documentation's
-            "Resuming" has it. Both occur in the field; the server remembers the last 1,024 expired ones.
+            "Resuming" has it. Both occur in the field; the server remembers the last 1,024 expired ones, and tells
+            each once: a second RESUME gets op 9 false.
         replay_events: how many dispatches a session keeps; None: max(100, min(3500, 75 × guilds)).
         trim_at_heartbeat: forget dispatches up to a heartbeat's `d`.
         send_limit, send_period: more payloads of a client in any such period are closed with 4008.

@@ -100,7 +100,7 @@ class ServerConnection:
         self._actions: list[ServerAction] = []
         self._inbox = bytearray()
         self._outbox = Outbox()
-        self._exchange = HttpExchange(self._limits.max_request)
+        self._exchange = HttpExchange(self._limits.max_request, self._limits.max_body)
         self._reader = FrameReader(self._limits.max_payload)
         self._dialogue = Dialogue(self, config, registry)
         # Of REQUEST and CLOSING; not judged during a stall.
@@ -279,6 +279,8 @@ class ServerConnection:
     def _read_request(self, now: float) -> None:
         request = self._exchange.next_request(self._inbox)
         if request is None:
+            if self._exchange.wants_continue:
+                self._outbox.raw(self._exchange.go_on())
             return
         if isinstance(request, HttpRequest) and is_upgrade(request):
             for fault in self._registry.plan.on_upgrade():
@@ -296,7 +298,8 @@ class ServerConnection:
         elif instead is not None:
             self._answer(request, refuse(instead))
         else:
-            answer = route(self._exchange, request, self._config, self._registry.start_limit.status(now))
+            limit = self._registry.start_limit.status(now)
+            answer = route(self._exchange, request, self._config, limit, self._registry.commands)
             if isinstance(answer, Upgrade):
                 self._open(answer, now)
             else:

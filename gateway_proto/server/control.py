@@ -89,15 +89,17 @@ class Control:
             return _error(404, f"there is no {printed(request.path)}; there are {', '.join(_ROUTES)}")
         if request.method != method:
             return _error(405, f"{request.path} takes {method}", ("Allow", method))
-        declared = request.values(b"content-length")  # h11 has seen to it that these are digits
-        if declared and int(declared[0]) > MAX_BODY:
-            return _error(413, f"the body must not exceed {MAX_BODY} bytes")
         return None
 
-    def handle(self, request: HttpRequest, body: bytes, now: float) -> tuple[HttpResponse, list[ServerAction]]:
-        """Do what a request asks for that `refusal` let pass. The actions are for the drivers of the server."""
+    def handle(self, request: HttpRequest, now: float) -> tuple[HttpResponse, list[ServerAction]]:
+        """Do what a whole request asks for, if `refusal` lets it pass. The actions are for the server's drivers."""
+        refusal = self.refusal(request)
+        if refusal is not None:
+            return refusal, []
+        if request.body is None:
+            return _error(413, f"the body must not exceed {MAX_BODY} bytes"), []
         try:
-            answer, actions = self._handlers[request.path](request, body, now)
+            answer, actions = self._handlers[request.path](request, request.body, now)
         except InvalidConfigError as error:
             return _error(400, str(error)), []
         except _NobodyError as error:
@@ -190,9 +192,8 @@ class ControlConnection:
         self.is_done: bool = False
         """The answer is in `data_to_send`."""
         self._control = control
-        self._exchange = HttpExchange(MAX_HEADER)
+        self._exchange = HttpExchange(MAX_HEADER, MAX_BODY, control.refusal)
         self._inbox = bytearray()
-        self._request: HttpRequest | None = None
         self._out = b""
 
     def receive_data(self, data: bytes, now: float) -> list[ServerAction]:
@@ -200,36 +201,21 @@ class ControlConnection:
         if self.is_done:
             return []
         self._inbox += data
-        if self._request is None and not self._read_header():
-            return []
-        assert self._request is not None
-        body = self._exchange.read_body(self._inbox, MAX_BODY)
-        if isinstance(body, HttpResponse):
-            self._answer(body)
-        elif body is not None:
-            response, actions = self._control.handle(self._request, body, now)
-            self._answer(response)
+        request = self._exchange.next_request(self._inbox)
+        actions: list[ServerAction] = []
+        if request is None:
+            if self._exchange.wants_continue:
+                self._out += self._exchange.go_on()
             return actions
-        return []
+        if isinstance(request, HttpRequest):
+            request, actions = self._control.handle(request, now)
+        self._answer(request)
+        return actions
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write."""
         data, self._out = self._out, b""
         return data
-
-    def _read_header(self) -> bool:
-        """The header is here, and the body is wanted."""
-        request = self._exchange.next_request(self._inbox)
-        if isinstance(request, HttpRequest):
-            refusal = self._control.refusal(request)
-            if refusal is None:
-                self._request = request
-                self._out += self._exchange.go_on()
-                return True
-            self._answer(refusal)
-        elif request is not None:
-            self._answer(request)
-        return False
 
     def _answer(self, response: HttpResponse) -> None:
         self._out += self._exchange.answer(response)

@@ -14,7 +14,7 @@ from ..ratelimit import Window
 from .actions import Identified, Received, ServerAction, SessionEnd, SessionRefused, SessionResumed, Wake
 from .config import ServerConfig
 from .faults import DispatchFault
-from .identify import Refusal, check_identify, check_resume, decode_object, mask_secrets
+from .identify import Refusal, check_identify, check_resume, decode_object, mask_secrets, with_activities
 from .registry import Registry
 from .session import Outlet, ServerSession
 from .world import answer, ready
@@ -248,7 +248,7 @@ class Dialogue:
         if isinstance(reply, Refusal):
             return self._close(reply.code or CloseCode.DECODE_ERROR, reply.reason, now)
         if opcode is Opcode.PRESENCE_UPDATE:
-            session.presence = decode_object(raw)
+            session.presence = with_activities(decode_object(raw) or {})
         for name, data in reply:
             for action in session.dispatch(name, data, now):
                 # Our own driver is awake.

@@ -1,13 +1,15 @@
-"""The HTTP half of a connection, on h11: the WebSocket upgrade at `/`, and GET /gateway and /gateway/bot beside it.
+"""The HTTP half of a connection, on h11: the WebSocket upgrade at `/`, beside it the `routes` that clients ask first.
 
-One request a connection: every answer but the upgrade's says `Connection: close`. A header block is handed to h11
-whole, since h11's own limit holds only for what is not complete yet, so that the verdict would depend on the chunking.
+They stand with or without `/api` or `/api/v10` before them. One request a connection: every answer but the
+upgrade's says `Connection: close`. A header block is handed to h11 whole, since h11's own limit holds only for what is
+not complete yet, so that the verdict would depend on the chunking. A body is read to its end before the answer, up to
+`ServerLimits.max_body`: a client that is still writing would miss the answer if the socket were closed on it.
 """
 
 import base64
 import binascii
 import math
-import re
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,25 +19,30 @@ from wsproto.utilities import generate_accept_token
 
 from ..close_codes import CloseCode
 from ..http_head import END_OF_HEADER
+from .application import CommandBook
 from .config import ServerConfig
 from .deflate import COMPRESSIONS
 from .faults import Refuse
 from .gates import StartLimitStatus
 from .identify import Refusal
+from .routes import Call, find
 
-_ROUTE: Final = re.compile(r"(?:/api(?:/v(?P<version>\d{1,3}))?)?/gateway(?P<bot>/bot)?")
+_ROOT: Final = ("", "/")
 _UNAUTHORIZED: Final = 401
+_TOO_LARGE: Final = 40005
+"""Discord's own code for a request entity that is too large (Opcodes and Status Codes > JSON)."""
 _BODILESS: Final = (204, 304)
 
 
 class HttpRequest(NamedTuple):
-    """A request as far as it matters here; header names are lower-case."""
+    """A request as far as it matters here; header names are lower-case. `body` is None for one that is too large."""
 
     method: str
     path: str
     query: dict[str, str]
     version: bytes
     headers: list[tuple[bytes, bytes]]
+    body: bytes | None = b""
 
     def values(self, name: bytes) -> list[bytes]:
         return [value for key, value in self.headers if key == name]
@@ -67,17 +74,56 @@ class Upgrade(NamedTuple):
 
 
 class HttpExchange:
-    """One request and its answer."""
+    """One request and its answer.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    Args:
+        max_request: the bound of the header block, in bytes.
+        max_body: the bound of the body as it comes, chunk headers included.
+        judge: may answer a request by its head alone; its body is not waited for then.
+    """
+
+    def __init__(
+        self,
+        max_request: int,
+        max_body: int,
+        judge: Callable[[HttpRequest], HttpResponse | None] = lambda request: None,
+    ) -> None:
+        self._limit = max_request
+        self._max_body = max_body
+        self._judge = judge
         self._searched = 0
-        self._http = h11.Connection(h11.SERVER)
+        # Its own bound is on what is incomplete, so that a verdict would depend on the chunking; ours comes first.
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=max_request + max_body + 1)
         self._method = ""
+        self._request: HttpRequest | None = None
         self._body = bytearray()
+        self._body_fed = 0
 
     def next_request(self, inbox: bytearray) -> HttpRequest | HttpResponse | None:
-        """Cut the request's header off `inbox`. None: it is not whole; a response: what answers one that is none."""
+        """Cut the request off `inbox`. None: it is not whole; a response: what answers one that is none.
+
+        Behind a GET at `/` nothing is taken: what comes there are WebSocket frames.
+        """
+        if self._request is None:
+            head = self._next_head(inbox)
+            if not isinstance(head, HttpRequest) or (is_upgrade(head) and head.method == "GET"):
+                return head
+            answer = self._judge(head)
+            if answer is not None:
+                return answer
+            self._request = head
+        return self._read_body(self._request, inbox)
+
+    @property
+    def wants_continue(self) -> bool:
+        """The client sends its body only once it was told to (RFC 9110 section 10.1.1); then `go_on` tells it."""
+        return self._request is not None and self._http.they_are_waiting_for_100_continue
+
+    def go_on(self) -> bytes:
+        """The bytes of the 100 answer."""
+        return self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")) or b""
+
+    def _next_head(self, inbox: bytearray) -> HttpRequest | HttpResponse | None:
         end = END_OF_HEADER.search(inbox, self._searched, self._limit)
         if end is None:
             if len(inbox) >= self._limit:
@@ -96,6 +142,30 @@ class HttpExchange:
             return _error(400, "Bad Request")
         self._method = request.method.decode()
         return self._parse(request)
+
+    def _read_body(self, request: HttpRequest, inbox: bytearray) -> HttpRequest | HttpResponse | None:
+        # h11 has judged the header: at most 20 digits.
+        declared = request.values(b"content-length")
+        if declared and int(declared[0]) > self._max_body:
+            return request._replace(body=None)
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                return _error(error.error_status_hint, "Bad Request")
+            if isinstance(event, h11.Data):
+                self._body += event.data
+            elif event is not h11.NEED_DATA:
+                return request._replace(body=bytes(self._body))
+            elif self._body_fed >= self._max_body:
+                return request._replace(body=None)
+            elif not inbox:
+                return None
+            else:
+                part = bytes(inbox[: self._max_body - self._body_fed])
+                del inbox[: len(part)]
+                self._body_fed += len(part)
+                self._http.receive_data(part)
 
     def _parse(self, request: h11.Request) -> HttpRequest | HttpResponse:
         try:
@@ -119,27 +189,6 @@ class HttpExchange:
             parts.append(h11.Data(data=body))
         parts.append(h11.EndOfMessage())
         return b"".join(self._http.send(part) or b"" for part in parts)
-
-    def read_body(self, inbox: bytearray, limit: int) -> bytes | HttpResponse | None:
-        """Take the request's body off `inbox`. None: it is not whole; a response: it is too large, or no HTTP."""
-        data = bytes(inbox)
-        inbox.clear()
-        try:
-            if data:
-                self._http.receive_data(data)
-            while isinstance(event := self._http.next_event(), h11.Data):
-                self._body += event.data
-                if len(self._body) > limit:
-                    return _error(413, f"the body must not exceed {limit} bytes")
-        except h11.RemoteProtocolError as error:
-            return _error(error.error_status_hint, "the body is no HTTP")
-        return bytes(self._body) if isinstance(event, h11.EndOfMessage) else None
-
-    def go_on(self) -> bytes:
-        """The bytes that a client waits for before it sends a large body (RFC 9110 section 10.1.1); mostly none."""
-        if not self._http.they_are_waiting_for_100_continue:
-            return b""
-        return self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
 
     def upgrade(self, request: HttpRequest, config: ServerConfig) -> Upgrade | HttpResponse:
         """Judge an upgrade request (RFC 6455 section 4.2.1), then Discord's parameters."""
@@ -171,32 +220,32 @@ class HttpExchange:
 
 
 def route(
-    exchange: HttpExchange, request: HttpRequest, config: ServerConfig, limit: StartLimitStatus
+    exchange: HttpExchange,
+    request: HttpRequest,
+    config: ServerConfig,
+    limit: StartLimitStatus,
+    commands: CommandBook,
 ) -> Upgrade | HttpResponse:
-    """What to answer: the upgrade at /, the two routes, 404 and 405 otherwise."""
+    """What to answer: the upgrade at /, what a route gives, and errors as Discord shapes them (401, 404, 405, 413)."""
     if is_upgrade(request):
-        return exchange.upgrade(request, config) if request.method == "GET" else _not_allowed()
-    match = _ROUTE.fullmatch(request.path)
-    if match is None or match["version"] not in (None, str(config.api_version)):
+        return exchange.upgrade(request, config) if request.method == "GET" else _not_allowed("GET")
+    found = find(request.path, config)
+    if found is None:
         return _error(404, "Not Found")
-    if request.method != "GET":
-        return _not_allowed()
-    if not match["bot"]:
-        return HttpResponse(200, {"url": config.url})
-    if not _is_authorized(request, config):
+    route, ids = found
+    answer = route.methods.get(request.method)
+    if answer is None:
+        return _not_allowed(", ".join(route.methods))
+    if request.body is None:
+        return HttpResponse(413, {"message": "Request entity too large", "code": _TOO_LARGE})
+    if route.needs_token and not _is_authorized(request, config):
         return _error(_UNAUTHORIZED, "Unauthorized")
-    start_limit = {
-        "total": limit.total,
-        "remaining": limit.remaining,
-        "reset_after": math.ceil(limit.reset_after * 1000),
-        "max_concurrency": config.max_concurrency,
-    }
-    return HttpResponse(200, {"url": config.url, "shards": config.shards, "session_start_limit": start_limit})
+    return HttpResponse(*answer(Call(config, limit, commands, request.body, ids)))
 
 
 def is_upgrade(request: HttpRequest) -> bool:
     """It asks for the path of the WebSocket, rightly or not."""
-    return request.path in ("", "/")
+    return request.path in _ROOT
 
 
 def refuse(fault: Refuse) -> HttpResponse:
@@ -205,8 +254,20 @@ def refuse(fault: Refuse) -> HttpResponse:
     headers = () if wait is None else (("Retry-After", str(math.ceil(wait))),)
     if fault.status == 429:
         body = {"message": "You are being rate limited.", "retry_after": wait or 0.0, "global": False}
-        return HttpResponse(429, body, headers)
+        return HttpResponse(429, body, (*headers, *_limit_headers(wait or 0.0)))
     return HttpResponse(fault.status, {"message": f"{fault.status}: refused by a fault", "code": 0}, headers)
+
+
+def _limit_headers(wait: float) -> tuple[tuple[str, str], ...]:
+    return (
+        # As all that comes from behind Discord's proxy; discord.py takes a 429 without it for a ban, and gives up.
+        ("Via", "1.1 gateway-proto"),
+        # nextcord reads these without asking. No bucket: its scope is the resource.
+        ("X-RateLimit-Limit", "1"),
+        ("X-RateLimit-Remaining", "0"),
+        ("X-RateLimit-Reset-After", f"{wait:g}"),
+        ("X-RateLimit-Scope", "shared"),
+    )
 
 
 def request_timed_out() -> HttpResponse:
@@ -238,8 +299,8 @@ def _is_key(key: bytes) -> bool:
         return False
 
 
-def _not_allowed() -> HttpResponse:
-    return _error(405, "Method Not Allowed", ("Allow", "GET"))
+def _not_allowed(allowed: str) -> HttpResponse:
+    return _error(405, "Method Not Allowed", ("Allow", allowed))
 
 
 def _error(status: int, message: str, *headers: tuple[str, str]) -> HttpResponse:

@@ -70,7 +70,7 @@ def check_identify(raw: bytes, config: ServerConfig) -> IdentifyRequest | Refusa
         token,
         intents,
         None if shard is None else (shard[0], shard[1]),
-        presence,
+        None if presence is None else with_activities(presence),
         properties,
         bool(compress),
         large_threshold,
@@ -103,6 +103,19 @@ def decode_object(raw: bytes) -> dict[str, Any] | None:
 def is_int(value: Any) -> TypeGuard[int]:
     """An integer; JSON's true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def with_activities(presence: dict[str, Any]) -> dict[str, Any]:
+    """A client's presence as it is documented today.
+
+    The `game` of before API v8, one activity or null, is what discord.py's IDENTIFY and hikari send to this day, and
+    Discord takes it; it becomes `activities`.
+    """
+    game = presence.get("game")
+    if "activities" in presence or "game" not in presence or not isinstance(game, dict | None):
+        return presence
+    rest = {name: value for name, value in presence.items() if name != "game"}
+    return {**rest, "activities": [] if game is None else [game]}
 
 
 def mask_secrets(raw: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Final
 from ..close_codes import CloseCode
 from ..secret import Secret
 from .actions import ServerAction, SessionEnd, SessionEnded
+from .application import CommandBook
 from .config import ServerConfig
 from .faults import FaultPlan
 from .gates import Buckets, StartLimit
@@ -26,6 +27,7 @@ class Registry:
     def __init__(self, config: ServerConfig, rng: random.Random, plan: FaultPlan) -> None:
         self.sessions: dict[Secret, ServerSession] = {}
         self.start_limit: StartLimit = StartLimit(config.session_limit, config.session_limit_period)
+        self.commands: CommandBook = CommandBook(config.application_id)
         self._config = config
         self._rng = rng
         self.plan: FaultPlan = plan
@@ -53,6 +55,8 @@ class Registry:
         session = self.sessions.get(request.session_id)
         if session is None or session.token != request.token:
             if self._config.expired_close and request.session_id in self._expired:
+                # Told once: many clients RESUME after 4009, too, and only op 9 false makes them IDENTIFY.
+                del self._expired[request.session_id]
                 return Refusal(CloseCode.SESSION_TIMED_OUT, "the session has timed out")
             return Refusal(None, "the session is unknown or has expired")
         if request.sequence is None or request.sequence > session.sequence:

@@ -12,8 +12,9 @@ from ..close_codes import CloseCode
 from ..commands import MAX_NONCE, MAX_USER_IDS
 from ..opcodes import Opcode
 from ..sharding import shard_id_for
+from .application import bot_user, partial_application
 from .config import ServerConfig
-from .identify import Refusal, decode_object, is_int
+from .identify import Refusal, decode_object, is_int, with_activities
 from .session import ServerSession
 
 Dispatches: TypeAlias = list[tuple[str, bytes]]
@@ -28,17 +29,10 @@ def ready(session: ServerSession, config: ServerConfig) -> bytes:
     owned = [guild_id for guild_id in config.guild_ids if shard_id_for(guild_id, total) == index]
     data: dict[str, Any] = {
         "v": config.api_version,
-        "user": {
-            "id": str(config.user_id),
-            "username": config.username,
-            "discriminator": "0000",
-            "global_name": None,
-            "avatar": None,
-            "bot": True,
-        },
+        "user": bot_user(config),
         "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in owned],
         "session_id": session.id.reveal(),
-        "application": {"id": str(config.application_id), "flags": 0},
+        "application": partial_application(config),
     }
     if config.resume_url is not None:
         data["resume_gateway_url"] = config.resume_url
@@ -62,8 +56,9 @@ _Reply: TypeAlias = list[tuple[str, dict[str, Any]]] | None
 def _update_presence(data: dict[str, Any], config: ServerConfig) -> _Reply:
     since = data.get("since")
     valid = (
-        (since is None or is_int(since))
-        and isinstance(data.get("activities"), list)
+        # A whole number, but 0.0 as well: so discord.py has it.
+        (since is None or is_int(since) or (isinstance(since, float) and since.is_integer()))
+        and isinstance(with_activities(data).get("activities"), list)
         and data.get("status") in _STATUSES
         and isinstance(data.get("afk"), bool)
     )
@@ -72,7 +67,8 @@ def _update_presence(data: dict[str, Any], config: ServerConfig) -> _Reply:
 
 def _update_voice_state(data: dict[str, Any], config: ServerConfig) -> _Reply:
     guild_id, channel_id = data.get("guild_id"), data.get("channel_id")
-    mute, deaf = data.get("self_mute"), data.get("self_deaf")
+    # Documented as required; hikari leaves them out, and Discord takes it as false.
+    mute, deaf = data.get("self_mute", False), data.get("self_deaf", False)
     if not (is_snowflake(guild_id) and isinstance(mute, bool) and isinstance(deaf, bool)):
         return None
     if channel_id is not None and not is_snowflake(channel_id):
@@ -91,7 +87,11 @@ def _update_voice_state(data: dict[str, Any], config: ServerConfig) -> _Reply:
         "suppress": False,
         "request_to_speak_timestamp": None,
     }
-    return [("VOICE_STATE_UPDATE", state)]
+    if channel_id is None:
+        return [("VOICE_STATE_UPDATE", state)]
+    # Both come when a channel is joined, and clients wait for both. A null endpoint: no voice server is here yet.
+    server = {"guild_id": str(guild_id), "token": f"{config.user_id:016x}", "endpoint": None}
+    return [("VOICE_STATE_UPDATE", state), ("VOICE_SERVER_UPDATE", server)]
 
 
 def _request_members(data: dict[str, Any], config: ServerConfig) -> _Reply:

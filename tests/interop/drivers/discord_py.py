@@ -1,0 +1,109 @@
+"""discord.py. Its two addresses are constants of its classes; they alone are changed.
+
+It always asks for transport compression: zstd-stream where a zstd module can be imported, else zlib-stream.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import discord
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from .lines import commands, log_to_lines, tell, tell_dispatch
+
+
+class Bot(discord.Client):
+    """Tells what its user would be told, by the documented events."""
+
+    async def on_ready(self) -> None:
+        tell("ready", user=str(self.user and self.user.id), guilds=sorted(str(guild.id) for guild in self.guilds))
+
+    async def on_resumed(self) -> None:
+        tell("resumed")
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        tell("guild", id=str(guild.id), name=guild.name)
+
+    async def on_message(self, message: discord.Message) -> None:
+        tell("message", content=message.content)
+
+    async def on_socket_raw_receive(self, message: str | bytes) -> None:
+        payload = json.loads(message)
+        if payload["op"] == 0:
+            tell_dispatch(payload["t"], payload["d"])
+
+
+class ShardedBot(Bot, discord.AutoShardedClient):
+    """As many shards as GET /gateway/bot recommends."""
+
+
+async def obey(bot: Bot, command: dict[str, Any]) -> None:
+    """Do what the harness asks for, as a user of the library would."""
+    guild = bot.get_guild(int(command.get("guild", 0)))
+    match command["do"]:
+        case "presence":
+            activity = discord.Game(command["activity"])
+            await bot.change_presence(status=discord.Status(command["status"]), activity=activity)
+        case "voice" if guild is not None:
+            await guild.change_voice_state(channel=guild.get_channel(int(command["channel"])), self_mute=True)
+        case "members" if guild is not None:
+            # It draws its nonce itself, and returns when a chunk with that nonce has come.
+            members = await guild.query_members(command["query"], limit=command["limit"])
+            tell("members", count=len(members))
+        case "members by id" if guild is not None:
+            members = await guild.query_members(user_ids=[int(id) for id in command["ids"]])
+            tell("members", count=len(members))
+        case "latency":
+            tell("latency", seconds=bot.latency)
+        case "close":
+            await bot.close()
+
+
+async def serve_commands(bot: Bot, lines: AsyncIterator[dict[str, Any]]) -> None:
+    async for command in lines:
+        try:
+            await obey(bot, command)
+            if command["do"] == "close":
+                return
+        except Exception as error:
+            tell("log", level="ERROR", text=f"{command['do']}: {error!r}"[:500])
+    await bot.close()
+
+
+async def main() -> None:
+    log_to_lines()
+    lines = commands()
+    options = await anext(lines)
+    Route.BASE = options["api"]
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(options["gateway"])
+    intents = discord.Intents._from_value(options["intents"])
+    bot = (ShardedBot if options["sharded"] else Bot)(
+        intents=intents,
+        enable_debug_events=True,
+        activity=discord.Game(options["activity"]),
+        status=discord.Status.idle,
+    )
+    tell("start", version=discord.__version__)
+    serving = asyncio.create_task(serve_commands(bot, lines))
+    try:
+        await bot.start(options["token"])
+    except discord.ConnectionClosed as error:
+        tell("stopped", code=error.code, error=repr(error))
+    except discord.PrivilegedIntentsRequired as error:
+        tell("stopped", code=4014, error=repr(error))
+    except discord.LoginFailure as error:
+        tell("stopped", code=401, error=repr(error))
+    else:
+        tell("stopped", code=None, error=None)
+        # It is still closing.
+        await serving
+    serving.cancel()
+    await bot.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
