@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from gateway_proto import Intents, Secret, ShardConfig
-from gateway_proto.server import ServerAction, ServerConfig, ShardInfo
+from gateway_proto.server import ServerAction, ServerConfig, ShardInfo, WorldConfig
 from gateway_proto.testing.stream import EventStream, Tally
 from gateway_transports.anyio import ShardRunner, open_shard
-from gateway_transports.cli.feed import TURN, Feeds, Pace
+from gateway_transports.cli.feed import TURN, Feeds, Pace, WorldFeed
 from gateway_transports.cli.journal import Journal
 from gateway_transports.memory import MemoryNetwork, VirtualClock, virtual_time
 from gateway_transports.serve import Gateway
@@ -179,3 +179,61 @@ async def test_what_is_refused_over_http_is_told(anyio_backend: str) -> None:
             "method": "GET",
             "path": "/gateway/bot",
         }
+
+
+# -- a world of guilds ---------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def guild_world(rate: float | None, limit: int | None) -> AsyncIterator[tuple[MemoryNetwork, Gateway, WorldFeed]]:
+    """A gateway with a world, which is fed; what is done is in `done` of the feed's number."""
+    async with virtual_time() as clock, background() as group:
+        network = MemoryNetwork(clock, rng=random.Random(1), latency=(0.01, 0.03))
+        settings = WorldConfig(guilds=12, members=8, numbered=True)
+        config = ServerConfig(url=URL, resume_url=URL, identify_period=0.0, world=settings)
+        gateway = Gateway(config, rng=random.Random(2), clock=clock, on_action=lambda action: feed.on_action(action))
+        feed = WorldFeed(gateway, rate=rate, limit=limit, on_done=lambda shard, number: None)
+        group.start_soon(network.listen("gateway", 80).serve, gateway.handle)
+        group.start_soon(feed.run)
+        yield network, gateway, feed
+
+
+def open_one(network: MemoryNetwork, gateway: Gateway, tally: Tally, shard: ShardInfo) -> Any:
+    return open_shard(
+        ShardConfig(token=Secret("t"), intents=Intents.all(), url=URL, shard=shard),
+        dialer=network,
+        clock=gateway.clock,
+        rng=random.Random(4),
+        sink=lambda event: tally.receive(event.name, event.raw),
+    )
+
+
+async def test_a_world_is_fed_at_its_pace_and_each_shard_gets_its_own(anyio_backend: str) -> None:
+    tally = Tally()
+    async with guild_world(RATE, None) as (network, gateway, feed):
+        await gateway.clock.wait(anyio.Event(), gateway.clock.now() + 50.0)
+        assert feed.sent == 0, "nobody is there"
+        async with open_one(network, gateway, tally, (0, 2)), open_one(network, gateway, tally, (1, 2)):
+            await gateway.clock.wait(anyio.Event(), gateway.clock.now() + 30.0)
+            assert feed.sent == pytest.approx(30 * RATE, abs=5)
+            numbers = feed.numbers()
+        assert numbers.keys() == {(0, 2), (1, 2)}
+        assert sum(numbers.values()) <= feed.sent
+        assert min(numbers.values()) > 20
+        for (index, _), number in numbers.items():
+            tally.sent(number, index)
+        assert tally.lost <= 4
+        assert tally.never_sent <= 4, "under way"
+        assert tally.duplicated == tally.out_of_order == 0
+
+
+async def test_as_fast_as_the_client_reads_nothing_is_lost(anyio_backend: str) -> None:
+    tally = Tally()
+    async with guild_world(None, 3000) as (network, gateway, feed), open_one(network, gateway, tally, (0, 1)):
+        while feed.sent < 3000:
+            await gateway.clock.wait(anyio.Event(), gateway.clock.now() + 0.01)
+            assert all(connection.unsent < 2**21 for connection in gateway.server.connections.values())
+        await gateway.clock.wait(anyio.Event(), gateway.clock.now() + 60.0)
+        tally.sent(feed.number((0, 1)))
+        assert tally.whole()
+        assert tally.delivered > 2900

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from gateway_proto import Intents, Reconnect, Secret, ShardConfig
+from gateway_proto.events import GuildCreate, Ready
 from gateway_proto.testing.stream import Tally
 from gateway_transports.anyio import AnyioDialer, ShardRunner, discover, open_shard
 
@@ -70,6 +71,29 @@ async def test_a_stream_goes_on_over_drops_and_the_journal_says_so(anyio_backend
     for secret in (TOKEN, session_id):
         assert secret not in journal.read_text()
         assert secret.encode() not in served.seen
+
+
+async def test_a_world_of_guilds(anyio_backend: str) -> None:
+    args = ("--guilds", "20", "--members", "15", "--seed", "4", "--rate", "max", "--events", "500", "--shards", "2")
+    with command("serve", *args) as served:
+        url = served.line()["url"]
+        intents = Intents.all()
+        wanted = ShardConfig(token=Secret(TOKEN), url=url, intents=intents, shard=(1, 2))
+        async with open_shard(wanted) as runner:
+            ready = (await anext(runner)).data
+            assert isinstance(ready, Ready)
+            tally = Tally()
+            guilds: set[int] = set()
+            with anyio.fail_after(60.0):
+                while len(guilds) < len(ready.guilds) or sum(tally.names.values()) < 50:
+                    event = await anext(runner)
+                    tally.receive(event.name, event.raw)
+                    if isinstance(event.data, GuildCreate):
+                        guilds.add(event.data.id)
+            assert guilds == {guild.id for guild in ready.guilds}
+            members = await runner.request_members(ready.guilds[0].id)
+            assert len(members.members) > 3
+        assert served.end(signal.SIGTERM) == (0, "")
 
 
 async def test_refusals_and_logouts_are_in_the_journal(anyio_backend: str, tmp_path: Path) -> None:

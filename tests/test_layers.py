@@ -28,11 +28,12 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "gateway_proto",  # the face: what a user imports
         "discovery",
         "fleet",
+        "world",
         "server",
         "testing",
     )
 )
-"""`events`, `fleet`, `requests`, `server`, `testing` and `websocket` are packages, each one layer.
+"""`events`, `fleet`, `requests`, `server`, `testing`, `websocket` and `world` are packages, each one layer.
 A module is listed once."""
 
 MAX_FILE = 700

@@ -25,6 +25,7 @@ PACKAGES = [
     "gateway_proto.server",
     "gateway_proto.testing",
     "gateway_proto.websocket",
+    "gateway_proto.world",
 ]
 INTERNAL_BASES = {"ShardCountError"}
 """Shares code between two causes; nobody needs to catch it."""

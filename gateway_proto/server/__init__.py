@@ -23,6 +23,15 @@ driven like every machine here: bytes and the time in, actions and bytes out.
 drivers concerned, and `FaultFired` or `SessionEnded` where a dispatch caused one. Everything else that a connection has
 to say, `CloseSocket` included, comes out of its own inputs.
 
+With `ServerConfig(world=WorldConfig(guilds=100, members=50, seed=7))` the bot is in guilds that have something in them:
+
+    event = server.world.next_event()                        # or begin_outage(guild_id), join, leave, happen, …
+    wake(server.dispatch_world(event, clock()))              # to whom it concerns, before the next is drawn
+
+READY lists the guilds of the shard, and GUILD_CREATEs follow as the client takes them; intents decide what a session
+is told, and what it sees of it; requests for members, sounds and channel info are answered by the guilds. What Discord
+would leave unanswered is, and `RequestUnanswered` says why.
+
 How it stands toward the documentation, where that leaves a choice:
 
 - Parameters of the upgrade are judged in band: another `v` (or none) is closed with 4012, an encoding that is not json
@@ -37,6 +46,7 @@ How it stands toward the documentation, where that leaves a choice:
 - A broken WebSocket frame is closed with 1002, a TEXT that is not UTF-8 with 4002, like everything undecodable.
 """
 
+from ..world import GuildWorld, WorldConfig, WorldEvent
 from .actions import (
     CloseSocket,
     ConnectionClosed,
@@ -44,6 +54,7 @@ from .actions import (
     HttpAnswered,
     Identified,
     Received,
+    RequestUnanswered,
     ServerAction,
     SessionEnd,
     SessionEnded,
@@ -126,6 +137,7 @@ __all__ = [
     "FaultFired",
     "Fragment",
     "Garbage",
+    "GuildWorld",
     "HttpAnswered",
     "Identified",
     "InvalidSession",
@@ -143,6 +155,7 @@ __all__ = [
     "Release",
     "Repeat",
     "RequestHeartbeat",
+    "RequestUnanswered",
     "Script",
     "SendEvent",
     "SendText",
@@ -174,6 +187,8 @@ __all__ = [
     "Wake",
     "When",
     "Withhold",
+    "WorldConfig",
+    "WorldEvent",
     "carry_out",
     "read_event",
     "read_fault",

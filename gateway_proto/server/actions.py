@@ -102,6 +102,14 @@ class SessionRefused(_Action, frozen=True):
     reason: str
 
 
+class RequestUnanswered(_Action, frozen=True):
+    """Reports: a request was valid, but Discord would say nothing to it, and nor does the server."""
+
+    connection_id: int | None
+    opcode: int
+    reason: str
+
+
 class SessionEnd(Enum):
     """Why a session can be resumed no more."""
 
@@ -152,6 +160,7 @@ ServerAction: TypeAlias = (
     | Identified
     | SessionResumed
     | SessionRefused
+    | RequestUnanswered
     | SessionEnded
     | ConnectionClosed
     | FaultFired

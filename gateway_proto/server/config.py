@@ -10,6 +10,7 @@ from ..intents import Intents
 from ..ratelimit import SEND_LIMIT, SEND_PERIOD
 from ..secret import Secret
 from ..url import parse_gateway_url
+from ..world import WorldConfig
 from .faults import Planned
 
 
@@ -25,6 +26,8 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_unsent: int = 64 * 2**20
     """Queued for a client that does not read, then its socket is dropped. A replay is not counted: the session
     holds it."""
+    max_replay: int = 64 * 2**20
+    """Of dispatches that a session keeps, where there is a world: guilds are large. Older ones are lost to a RESUME."""
     max_held: int = 2**20
     """Received during a `Stall`, then the socket is dropped: twice what 120 payloads a minute can be."""
     request_timeout: float = 10.0
@@ -40,7 +43,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
         url: what GET /gateway names. A listener on port 0 makes the config once it knows its port.
         resume_url: READY's `resume_gateway_url`; left out for None.
         token: the only one that is right; for None any is that is not empty.
-        guild_ids: what READY lists, each on the shard that owns it.
+        guild_ids: what READY lists, each on the shard that owns it. Nothing else is known of them.
+        world: the guilds that the bot is in, with all that is in them (`Server.world`): READY lists them, GUILD_CREATE
+            brings them, requests are answered by them. Settings and no `GuildWorld`, which changes: two servers of one
+            config have a world each, and no other bot than this one can be in it.
+        member_request_period: how often all members of a guild may be asked for; sooner there is RATE_LIMITED.
         shards: the recommended count.
         min_shards: an IDENTIFY with a smaller total is closed with 4011.
         max_concurrency: IDENTIFYs in each `identify_period`, one for each bucket (shard id % max_concurrency).
@@ -71,6 +78,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     application_id: int = 80351110224678912
     username: str = "gateway-proto"
     guild_ids: tuple[int, ...] = ()
+    world: WorldConfig | None = None
+    member_request_period: float = 30.0
     shards: int = 1
     min_shards: int = 1
     max_concurrency: int = 1
@@ -100,8 +109,17 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
             _require(getattr(self, name) >= 1, name, "at least 1")
         for name in ("heartbeat_interval", "heartbeat_tolerance", "send_period", "session_limit_period"):
             _require(0 < getattr(self, name) < math.inf, name, "more than 0")
-        for name in ("identify_period", "session_lifetime", "session_limit", "payload_threshold"):
+        for name in (
+            "identify_period",
+            "session_lifetime",
+            "session_limit",
+            "payload_threshold",
+            "member_request_period",
+        ):
             _require(getattr(self, name) >= 0, name, "0 or more")
+        _require(
+            self.world is None or not self.guild_ids, "guild_ids", "left out where there is a world: it has its own"
+        )
         _require(self.replay_events is None or self.replay_events >= 1, "replay_events", "at least 1, or None")
         _require(0 <= self.zlib_level <= 9, "zlib_level", "0 to 9")
         _require(1 <= self.zstd_level <= 19, "zstd_level", "1 to 19")
@@ -109,7 +127,13 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def replay_capacity(self) -> int:
         """How many dispatches a session keeps to be replayed."""
-        return self.replay_events or max(100, min(3500, 75 * len(self.guild_ids)))
+        guilds = len(self.guild_ids) if self.world is None else self.world.guild_count
+        return self.replay_events or max(100, min(3500, 75 * guilds))
+
+    @property
+    def replay_bytes(self) -> int | None:
+        """How many bytes of them; None: any."""
+        return None if self.world is None else self.limits.max_replay
 
 
 def _require(holds: bool, name: str, range_: str) -> None:

@@ -55,6 +55,7 @@ from .http import (
     route,
 )
 from .outbox import Outbox
+from .population import Population
 from .reader import CloseEvent, FrameReader, PayloadEvent, PingEvent, ReaderEvent, Violation
 from .registry import Registry
 from .session import ServerSession
@@ -71,6 +72,8 @@ class ConnectionState(Enum):
 
 _WebSocketFault = Close | AskReconnect | InvalidSession | RequestHeartbeat | SendText
 """What waits for the upgrade."""
+PORTION: Final = 64 * 2**10
+"""Bytes from which on a drain takes no more out of a session's backlog."""
 _LOGOUT: Final = (NORMAL_CLOSURE, GOING_AWAY)
 
 
@@ -78,8 +81,9 @@ class ServerConnection:
     """The server's end of one socket; `Server.accept` makes it.
 
     Inputs: `receive_data`, `receive_eof`, `handle_timeout`. Drain: `data_to_send`. Getters: `next_timeout`, `id`,
-    `session`, `is_stalled`, `has_ended`. After each input do the actions in order, then send `data_to_send(now)`.
-    Call `data_to_send` only when the last bytes are written: what is undrained measures a client that does not read.
+    `session`, `is_stalled`, `has_ended`, `unsent`, `has_backlog`. After each input do the actions in order, then send
+    `data_to_send(now)`. Call `data_to_send` only when the last bytes are written: what is undrained measures a client
+    that does not read, and guilds are made only as they are taken.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class ServerConnection:
         id: int,
         config: ServerConfig,
         registry: Registry,
+        population: Population | None,
         faults: Iterable[Fault],
         forget: Callable[[int], object],
         now: float,
@@ -102,7 +107,7 @@ class ServerConnection:
         self._outbox = Outbox()
         self._exchange = HttpExchange(self._limits.max_request, self._limits.max_body)
         self._reader = FrameReader(self._limits.max_payload)
-        self._dialogue = Dialogue(self, config, registry)
+        self._dialogue = Dialogue(self, config, registry, population)
         # Of REQUEST and CLOSING; not judged during a stall.
         self._deadline: float | None = now + self._limits.request_timeout
         self._last_now = now
@@ -195,10 +200,26 @@ class ServerConnection:
         self._last_now = max(self._last_now, now)
         if self._stalled:
             return b""
+        self._make_backlog(now)
         data = self._outbox.take()
-        if self._outbox:
+        if self._outbox or self.has_backlog:
             self._work_at = now
         return data
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that are queued and not drained yet, before compression."""
+        return self._outbox.unsent
+
+    @property
+    def has_backlog(self) -> bool:
+        """Its session is still to be sent guilds, or parts of an answer, which are made when there is room."""
+        return self._dialogue.session is not None and bool(self._dialogue.session.backlog)
+
+    def _make_backlog(self, now: float) -> None:
+        """Make what the session is still to be sent, as much as goes out next. A fault on the way may end it all."""
+        while self._outbox.unsent < PORTION and self.has_backlog and not self._stalled:
+            self._dialogue.next_of_backlog(now)
 
     def _silent_at(self) -> float | None:
         return self._dialogue.silent_at() if self._state is ConnectionState.OPEN else None

@@ -15,6 +15,7 @@ from .actions import Identified, Received, ServerAction, SessionEnd, SessionRefu
 from .config import ServerConfig
 from .faults import DispatchFault
 from .identify import Refusal, check_identify, check_resume, decode_object, mask_secrets, with_activities
+from .population import Population
 from .registry import Registry
 from .session import Outlet, ServerSession
 from .world import answer, ready
@@ -66,13 +67,14 @@ class Dialogue:
     stay unanswered.
     """
 
-    def __init__(self, wire: Wire, config: ServerConfig, registry: Registry) -> None:
+    def __init__(self, wire: Wire, config: ServerConfig, registry: Registry, population: Population | None) -> None:
         self.session: ServerSession | None = None
         self.lose_acks: int | None = 0
         self.is_mute = False
         self._wire = wire
         self._config = config
         self._registry = registry
+        self._population = population
         self._window = Window(config.send_limit, config.send_period)
         self._last_beat: float | None = None
         # For the session that is yet to come.
@@ -119,6 +121,12 @@ class Dialogue:
             self._armed.append(fault)
         else:
             self.session.arm(fault)
+
+    def next_of_backlog(self, now: float) -> None:
+        """Send the next part of what the session is still to be sent."""
+        part = None if self.session is None else self.session.backlog.next()
+        if self.session is not None and part is not None:
+            self._report(self.session.dispatch(*part, now))
 
     # -- from the client -----------------------------------------------------------------------------------------
 
@@ -202,7 +210,11 @@ class Dialogue:
                 large_threshold=request.large_threshold,
             )
         )
-        session.emit("READY", ready(session, self._config), now)
+        population = self._population
+        guild_ids = None if population is None else population.guilds_of(session)
+        session.emit("READY", ready(session, self._config, guild_ids), now)
+        if population is not None:
+            population.begin(session)
         return None
 
     def _resume(self, raw: bytes, now: float) -> Refusal | None:
@@ -249,11 +261,17 @@ class Dialogue:
             return self._close(reply.code or CloseCode.DECODE_ERROR, reply.reason, now)
         if opcode is Opcode.PRESENCE_UPDATE:
             session.presence = with_activities(decode_object(raw) or {})
+        if self._population is not None:
+            self._report(self._population.answer(session, opcode, raw, now))
+            return
         for name, data in reply:
-            for action in session.dispatch(name, data, now):
-                # Our own driver is awake.
-                if not isinstance(action, Wake):
-                    self._wire.report(action)
+            self._report(session.dispatch(name, data, now))
+
+    def _report(self, actions: list[ServerAction]) -> None:
+        for action in actions:
+            # Our own driver is awake.
+            if not isinstance(action, Wake) or action.connection_id != self._wire.id:
+                self._wire.report(action)
 
     def _close(self, code: int, reason: str, now: float) -> None:
         self._wire.close(code, reason.encode(), now)

@@ -1,4 +1,5 @@
-"""The two gates before a new session (Discord: Gateway > Sharding > Session Start Limit, Max Concurrency).
+"""The two gates before a new session (Discord: Gateway > Sharding > Session Start Limit, Max Concurrency), and one
+before a request for all members (Discord: Gateway Events > Request Guild Members).
 
 Times in seconds.
 """
@@ -54,3 +55,21 @@ class Buckets:
 
     def use(self, shard_id: int, now: float) -> None:
         self._granted[shard_id % self._count] = now
+
+
+class Turnstile:
+    """Lets each key through once in a period."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        # When each that passed may pass again, the earliest first.
+        self._free_at: dict[int, float] = {}
+
+    def enter(self, key: int, now: float) -> float:
+        """0: it passed. Else in how many seconds it may; asking too early costs nothing."""
+        while self._free_at and self._free_at[first := next(iter(self._free_at))] <= now:
+            del self._free_at[first]
+        if key in self._free_at:
+            return self._free_at[key] - now
+        self._free_at[key] = now + self._period
+        return 0.0

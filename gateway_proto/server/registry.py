@@ -9,14 +9,17 @@ from typing import Final
 
 from ..close_codes import CloseCode
 from ..secret import Secret
-from .actions import ServerAction, SessionEnd, SessionEnded
+from ..sharding import shard_id_for
+from .actions import ServerAction, SessionEnd, SessionEnded, ShardInfo
 from .application import CommandBook
 from .config import ServerConfig
 from .faults import FaultPlan
 from .gates import Buckets, StartLimit
 from .identify import IdentifyRequest, Refusal, ResumeRequest
-from .session import ServerSession
+from .session import ReplayBuffer, ServerSession
 
+UNSHARDED: Final[ShardInfo] = (0, 1)
+"""What a session without a shard amounts to."""
 MAX_REMEMBERED: Final = 1024
 """Expired session ids that `expired_close` still tells from unknown ones."""
 
@@ -32,6 +35,7 @@ class Registry:
         self._rng = rng
         self.plan: FaultPlan = plan
         self._number = 0
+        self._by_shard: dict[ShardInfo, dict[Secret, ServerSession]] = {}
         self._buckets = Buckets(config.max_concurrency, config.identify_period)
         self._expired: dict[Secret, None] = {}
 
@@ -44,10 +48,11 @@ class Registry:
             return Refusal(None, "the session start limit is used up")
         self._buckets.use(shard_id, now)
         self._number += 1
-        session = ServerSession(
-            Secret(self._rng.randbytes(16).hex()), self._number, request, self._config.replay_capacity, self.plan, now
-        )
+        buffer = ReplayBuffer(self._config.replay_capacity, self._config.replay_bytes)
+        id = Secret(self._rng.randbytes(16).hex())
+        session = ServerSession(id, self._number, request, buffer, self.plan, now)
         self.sessions[session.id] = session
+        self._by_shard.setdefault(session.shard or UNSHARDED, {})[session.id] = session
         return session
 
     def resume(self, request: ResumeRequest) -> tuple[ServerSession, list[bytes]] | Refusal:
@@ -66,6 +71,20 @@ class Registry:
             return Refusal(None, f"dispatches up to {session.buffer.lost} are no longer kept")
         return session, replay
 
+    def told_of(self, guild_id: int | None) -> list[ServerSession]:
+        """The sessions whose shard owns the guild; for None those of shard 0, which has the direct messages."""
+        found: list[ServerSession] = []
+        for total in {total for _, total in self._by_shard}:
+            index = 0 if guild_id is None else shard_id_for(guild_id, total)
+            found += self._by_shard.get((index, total), {}).values()
+        return found
+
+    def dispatch(self, session: ServerSession, name: str, data: bytes, now: float) -> list[ServerAction]:
+        """Send an event to a session, unless its lifetime without a connection is over."""
+        if session.detached_at is not None and now - session.detached_at >= self._config.session_lifetime:
+            return [self.end(session, SessionEnd.EXPIRED)]
+        return session.dispatch(name, data, now)
+
     def sweep(self, now: float, report: Callable[[ServerAction], None]) -> None:
         """Forget the sessions whose lifetime without a connection is over."""
         for session in list(self.sessions.values()):
@@ -78,6 +97,11 @@ class Registry:
     def end(self, session: ServerSession, cause: SessionEnd) -> SessionEnded:
         """A session is over. Its connection, if there is one, is the caller's."""
         self.sessions.pop(session.id, None)
+        shard = session.shard or UNSHARDED
+        siblings = self._by_shard.get(shard, {})
+        siblings.pop(session.id, None)
+        if not siblings:
+            self._by_shard.pop(shard, None)
         return SessionEnded(
             session_id=session.id,
             number=session.number,

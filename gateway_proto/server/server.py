@@ -4,12 +4,15 @@ import random
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..errors import LocalProtocolError
 from ..secret import Secret
-from .actions import ServerAction, SessionEnd, Wake
+from ..world import GuildWorld, WorldEvent
+from .actions import ServerAction, ShardInfo, Wake
 from .config import ServerConfig
 from .connection import ServerConnection
 from .faults import DispatchFault, Fault, FaultPlan, OnUpgrade, Planned
 from .gates import StartLimitStatus
+from .population import Population
 from .registry import Registry
 from .session import ServerSession
 
@@ -29,6 +32,14 @@ class Server:
         self.config = config
         self._plan = FaultPlan(config.plan)
         self._registry = Registry(config, rng, self._plan)
+        self.world: GuildWorld | None = None
+        """The guilds, if the config has a world. Dispatch each event of it before the next is drawn."""
+        self._population: Population | None = None
+        if config.world is not None:
+            self.world = GuildWorld(
+                config.world, user_id=config.user_id, username=config.username, application_id=config.application_id
+            )
+            self._population = Population(self.world, config, self._registry)
         self._connections: dict[int, ServerConnection] = {}
         self._accepted = 0
 
@@ -54,6 +65,7 @@ class Server:
             number,
             self.config,
             self._registry,
+            self._population,
             self._plan.on_connection(number),
             lambda id: self._connections.pop(id, None),
             now,
@@ -72,11 +84,23 @@ class Server:
         A session that is gone takes nothing: that is a race and no mistake.
         """
         session = self._registry.sessions.get(session_id)
-        if session is None:
-            return []
-        if session.detached_at is not None and now - session.detached_at >= self.config.session_lifetime:
-            return [self._registry.end(session, SessionEnd.EXPIRED)]
-        return session.dispatch(name, data, now)
+        return [] if session is None else self._registry.dispatch(session, name, data, now)
+
+    def dispatch_world(self, event: WorldEvent, now: float) -> list[ServerAction]:
+        """Tell an event of `world` to each session whose shard and whose intents it concerns, as they let it be seen.
+
+        A session that still waits for the guild's GUILD_CREATE is not told: that will show what has become of it.
+
+        Raises:
+            LocalProtocolError: the config has no world.
+        """
+        if self._population is None:
+            raise LocalProtocolError("there is no world: set ServerConfig.world")
+        return self._population.dispatch(event, now)
+
+    def world_numbers(self) -> Mapping[ShardInfo, int]:
+        """How many events of the world each shard was sent: the last `_number`, if they are numbered."""
+        return MappingProxyType(self._population.numbers if self._population is not None else {})
 
     def broadcast(self, name: str, data: bytes, now: float) -> list[ServerAction]:
         """Send an event to every session."""

@@ -4,6 +4,7 @@ Every dispatch, READY and RESUMED included, takes the next sequence and is kept,
 flight is replayed like any other and the numbers have no gaps.
 """
 
+import math
 from collections import deque
 from functools import lru_cache
 from itertools import dropwhile
@@ -13,6 +14,7 @@ import msgspec
 
 from ..secret import Secret
 from .actions import FaultFired, ServerAction, ShardInfo, Wake
+from .backlog import Backlog
 from .faults import DispatchFault, Fault, FaultPlan, Repeat, Swap, Withhold
 from .identify import IdentifyRequest
 
@@ -33,12 +35,14 @@ class Outlet(Protocol):
 
 
 class ReplayBuffer:
-    """The last dispatches of a session, at most `capacity`. Sequences may have holes (`Withhold`)."""
+    """The last dispatches of a session, at most `capacity`, of `max_bytes`. Sequences may have holes (`Withhold`)."""
 
-    __slots__ = ("_capacity", "_kept", "lost")
+    __slots__ = ("_bytes", "_capacity", "_kept", "_max_bytes", "lost")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, max_bytes: int | None = None) -> None:
         self._capacity = capacity
+        self._max_bytes = math.inf if max_bytes is None else max_bytes
+        self._bytes = 0
         self._kept: deque[tuple[int, bytes]] = deque()
         # The highest sequence that cannot be replayed any more.
         self.lost: int = 0
@@ -48,13 +52,19 @@ class ReplayBuffer:
 
     def append(self, sequence: int, payload: bytes) -> None:
         self._kept.append((sequence, payload))
-        if len(self._kept) > self._capacity:
-            self.lost = self._kept.popleft()[0]
+        self._bytes += len(payload)
+        # The last one stays, however large it is.
+        while len(self._kept) > self._capacity or (self._bytes > self._max_bytes and len(self._kept) > 1):
+            self._forget()
 
     def trim(self, sequence: int) -> None:
         """Forget everything up to `sequence`: the client has it."""
         while self._kept and self._kept[0][0] <= sequence:
-            self.lost = self._kept.popleft()[0]
+            self._forget()
+
+    def _forget(self) -> None:
+        self.lost, payload = self._kept.popleft()
+        self._bytes -= len(payload)
 
     def after(self, sequence: int) -> list[bytes] | None:
         """What a RESUME from `sequence` replays; None if part of it is gone."""
@@ -73,11 +83,13 @@ class ServerSession:
         "_armed",
         "_plan",
         "_swapped",
+        "backlog",
         "buffer",
         "compress",
         "detached_at",
         "id",
         "intents",
+        "large_threshold",
         "number",
         "outlet",
         "presence",
@@ -87,7 +99,7 @@ class ServerSession:
     )
 
     def __init__(
-        self, id: Secret, number: int, request: IdentifyRequest, capacity: int, plan: FaultPlan, now: float
+        self, id: Secret, number: int, request: IdentifyRequest, buffer: ReplayBuffer, plan: FaultPlan, now: float
     ) -> None:
         self.id: Secret = id
         self.number: int = number
@@ -96,8 +108,10 @@ class ServerSession:
         self.intents: int = request.intents
         self.presence: dict[str, Any] | None = request.presence
         self.compress: bool = request.compress
+        self.large_threshold: int | None = request.large_threshold
+        self.backlog: Backlog = Backlog()
         self.sequence: int = 0
-        self.buffer: ReplayBuffer = ReplayBuffer(capacity)
+        self.buffer: ReplayBuffer = buffer
         self.outlet: Outlet | None = None
         self.detached_at: float | None = now
         self._plan = plan

@@ -1,9 +1,10 @@
-"""What a session sees of the world: READY, and the answers to its requests. This world is empty: no members, no sounds.
+"""What a session sees of the world: READY, and the answers to its requests where no world is configured.
 
-`ready` and `answer` are the seam: nothing else in the server knows what a user or a guild is.
+Such a world is empty: no members, no sounds. What a request must have is judged here in any case; `population.py`
+answers for a world that has guilds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -23,14 +24,19 @@ Dispatches: TypeAlias = list[tuple[str, bytes]]
 _STATUSES: Final = ("online", "dnd", "idle", "invisible", "offline")
 
 
-def ready(session: ServerSession, config: ServerConfig) -> bytes:
-    """The `d` of READY (Discord: Gateway Events > Ready): every guild of the shard, as yet unavailable."""
-    index, total = session.shard or (0, 1)
-    owned = [guild_id for guild_id in config.guild_ids if shard_id_for(guild_id, total) == index]
+def ready(session: ServerSession, config: ServerConfig, guild_ids: Iterable[int] | None = None) -> bytes:
+    """The `d` of READY (Discord: Gateway Events > Ready): every guild of the shard, as yet unavailable.
+
+    Args:
+        guild_ids: those; for None the config's.
+    """
+    if guild_ids is None:
+        index, total = session.shard or (0, 1)
+        guild_ids = (guild_id for guild_id in config.guild_ids if shard_id_for(guild_id, total) == index)
     data: dict[str, Any] = {
         "v": config.api_version,
         "user": bot_user(config),
-        "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in owned],
+        "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in guild_ids],
         "session_id": session.id.reveal(),
         "application": partial_application(config),
     }

@@ -7,24 +7,19 @@ A `World` holds what recurs in real traffic (users, guilds, members, channels, w
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import msgspec
 
-from .values import DAY, DISCORD_EPOCH, EMOJI, START, Values
-
-Payload: TypeAlias = dict[str, Any]
+from ..world.shapes import FEATURES, GAMES, LOCALES, STATUSES, Shapes
+from ..world.shapes import Payload as Payload
+from ..world.values import DISCORD_EPOCH, EMOJI, START
 
 _USERS: Final = 500
 _MEMBERS: Final = 60
 """Members of a guild who do something."""
 
 _encode = msgspec.json.Encoder().encode
-
-_STATUSES = ("online", "idle", "dnd", "offline")
-_GAMES = ("Starfall Arena", "Block Builder", "Rail Tycoon 3", "Deep Rock", "Night Market", "Chess Live")
-_LOCALES = ("en-US", "en-GB", "de", "fr", "ja", "ko", "pt-BR", "es-ES", "ru", "zh-CN")
-_FEATURES = ("COMMUNITY", "NEWS", "ANIMATED_ICON", "INVITE_SPLASH", "ROLE_ICONS", "BANNER", "PREVIEW_ENABLED")
 
 
 class _User(NamedTuple):
@@ -60,7 +55,7 @@ def guild_ids(rng: random.Random, shard: tuple[int, int], count: int) -> tuple[i
     return tuple(found)
 
 
-class World(Values):
+class World(Shapes):
     """What recurs, and a maker for each event: `makers[name]()` gives a fresh `d`."""
 
     def __init__(self, rng: random.Random, guild_ids: Sequence[int]) -> None:
@@ -93,46 +88,11 @@ class World(Values):
     # What recurs
 
     def _user(self) -> _User:
-        chance = self.random
         user_id, name = self.old_snowflake(), f"{self.name()}{self.rng.randrange(100)}"
-        decoration = {"asset": f"a_{self.hash()}", "sku_id": self.old_snowflake(), "expires_at": None}
-        tag = {
-            "identity_guild_id": self.old_snowflake(),
-            "identity_enabled": True,
-            "tag": self.name()[:4].upper(),
-            "badge": self.hash(),
-        }
-        fields: Payload = {
-            "username": name,
-            "public_flags": self.pick((0, 0, 0, 64, 128, 256, 4194304)),
-            "primary_guild": tag if chance() < 0.2 else None,
-            "id": user_id,
-            "global_name": name.capitalize() if chance() < 0.8 else None,
-            "display_name_styles": None,
-            "discriminator": "0",
-            "collectibles": None,
-            "avatar_decoration_data": decoration if chance() < 0.15 else None,
-            "avatar": self.hash() if chance() < 0.9 else None,
-        }
-        if chance() < 0.04:
-            fields |= {"bot": True, "discriminator": f"{self.rng.randrange(10_000):04}"}
-        return _User(user_id, name, msgspec.Raw(_encode(fields)))
+        return _User(user_id, name, msgspec.Raw(_encode(self.user(user_id, name))))
 
     def _member(self, user: _User, roles: list[str]) -> _Member:
-        chance = self.random
-        fields: Payload = {
-            "roles": self.rng.sample(roles, k=int(chance() ** 3 * min(7, len(roles)))),
-            "premium_since": self.old_timestamp() if chance() < 0.05 else None,
-            "pending": False,
-            "nick": self.name() if chance() < 0.2 else None,
-            "mute": False,
-            "joined_at": self.old_timestamp(),
-            "flags": self.pick((0, 0, 1, 10)),
-            "deaf": False,
-            "communication_disabled_until": None,
-            "banner": None,
-            "avatar": self.hash() if chance() < 0.05 else None,
-        }
+        fields = self.member(roles)
         full = _encode({"user": user.raw, **fields})
         return _Member(user, fields, msgspec.Raw(_encode(fields)), msgspec.Raw(full))
 
@@ -188,14 +148,14 @@ class World(Values):
             "member": author.bare,
             "id": self.snowflake(),
             "flags": 0,
-            "embeds": [self._embed()] if chance() < 0.05 else [],
+            "embeds": [self.embed()] if chance() < 0.05 else [],
             "edited_timestamp": None,
             "content": text if mentioned is None else f"<@{mentioned.user.id}> {text}",
-            "components": [self._buttons()] if chance() < 0.04 else [],
+            "components": [self.buttons()] if chance() < 0.04 else [],
             "channel_type": 0,
             "channel_id": channel,
             "author": author.user.raw,
-            "attachments": [self._attachment(channel)] if chance() < 0.06 else [],
+            "attachments": [self.attachment(channel)] if chance() < 0.06 else [],
             "guild_id": guild.id,
         }
         if chance() < 0.02:
@@ -217,49 +177,6 @@ class World(Values):
             "channel_id": channel,
             "guild_id": guild.id,
         }
-
-    def _embed(self) -> Payload:
-        image = f"https://img.example.net/{self.hash()}/{self.name()}.webp"
-        return {
-            "type": "rich",
-            "url": f"https://{self.name()}.example.org/{self.name()}/{self.rng.getrandbits(40):x}",
-            "title": self.text(8),
-            "description": self.text(30),
-            "color": self.rng.getrandbits(24),
-            "timestamp": self.timestamp(),
-            "footer": {"text": self.text(4)},
-            "thumbnail": {"width": 1280, "url": image, "proxy_url": image, "height": 720, "flags": 0},
-            "fields": [
-                {"name": self.text(2), "value": self.text(6), "inline": True} for _ in range(int(self.random() * 4))
-            ],
-        }
-
-    def _attachment(self, channel: str) -> Payload:
-        attachment, name = self.snowflake(), f"{self.name()}.png"
-        signed = f"ex={self.rng.getrandbits(32):x}&is={self.rng.getrandbits(32):x}&hm={self.hash()}{self.hash()}&"
-        return {
-            "id": attachment,
-            "filename": name,
-            "size": self.rng.randrange(20_000, 8_000_000),
-            "url": f"https://cdn.example.net/attachments/{channel}/{attachment}/{name}?{signed}",
-            "proxy_url": f"https://media.example.net/attachments/{channel}/{attachment}/{name}?{signed}",
-            "width": self.pick((640, 1080, 1170, 1920)),
-            "height": self.pick((480, 720, 1080, 2532)),
-            "content_type": "image/png",
-            "placeholder": self.hash()[:22],
-            "placeholder_version": 1,
-        }
-
-    def _buttons(self) -> Payload:
-        return {
-            "type": 1,
-            "id": 1,
-            "components": [
-                {"type": 2, "id": 2 + index, "style": self.pick((1, 2, 3, 4)), "label": self.name(),
-                 "custom_id": f"{self.name()}:{self.rng.getrandbits(32):x}"}
-                for index in range(self.rng.randrange(1, 4))
-            ],
-        }  # fmt: skip
 
     def _emoji(self, guild: _Guild) -> Payload:
         if self.random() < 0.6:
@@ -305,69 +222,10 @@ class World(Values):
         return self._presence(member.user.id) | {"guild_id": guild.id}
 
     def _presence(self, user_id: str) -> Payload:
-        status = self.often(_STATUSES)
-        where = self.often(("desktop", "mobile", "web"))
-        return {
-            "user": {"id": user_id},
-            "status": status,
-            "client_status": {} if status == "offline" else {where: status},
-            "activities": [] if status == "offline" else self._activities(),
-        }
+        return self.presence(user_id, self.often(STATUSES))
 
-    def _activities(self) -> list[Payload]:
-        kind = self.random()
-        activities: list[Payload] = []
-        if kind < 0.35:
-            activities.append(self._custom_status())
-        if 0.2 < kind < 0.6:
-            activities.append(self._playing())
-        elif kind >= 0.82:
-            activities.append(self._listening())
-        return activities
-
-    def _custom_status(self) -> Payload:
-        return {
-            "type": 4,
-            "state": self.text(10),
-            "name": "Custom Status",
-            "id": "custom",
-            "emoji": {"name": self.pick(EMOJI)},
-            "created_at": self.now - self.rng.randrange(DAY),
-        }
-
-    def _playing(self) -> Payload:
-        began = self.now - self.rng.randrange(DAY // 8)
-        application = self.pick(self._guilds).roles[0]
-        return {
-            "type": 0,
-            "timestamps": {"start": began},
-            "state": self.text(6),
-            "session_id": self.hash(),
-            "party": {"id": self.hash(), "size": [self.rng.randrange(1, 5), 5]},
-            "name": self.often(_GAMES),
-            "id": f"{self.rng.getrandbits(60):x}",
-            "details": self.text(6),
-            "created_at": began,
-            "assets": {"small_text": self.name(), "small_image": self.old_snowflake(), "large_image": application},
-            "application_id": application,
-        }
-
-    def _listening(self) -> Payload:
-        began = self.now - self.rng.randrange(200_000)
-        return {
-            "type": 2,
-            "timestamps": {"start": began, "end": began + self.rng.randrange(90_000, 400_000)},
-            "sync_id": self.hash()[:22],
-            "state": f"{self.name()} {self.name()}",
-            "session_id": self.hash(),
-            "party": {"id": f"spotify:{self.rng.getrandbits(64)}"},
-            "name": "Spotify",
-            "id": "spotify:1",
-            "flags": 48,
-            "details": self.text(5),
-            "created_at": began,
-            "assets": {"large_text": self.text(4), "large_image": f"spotify:{self.hash()}"},
-        }
+    def application(self) -> str:
+        return self.pick(self._guilds).roles[0]
 
     def voice_state_update(self) -> Payload:
         guild, _, member = self._somewhere()
@@ -466,28 +324,9 @@ class World(Values):
             "flags": 0,
         }
 
-    def _role(self, role: str) -> Payload:
-        color = self.rng.getrandbits(24)
-        return {
-            "version": self.now,
-            "unicode_emoji": None,
-            "tags": {},
-            "position": self.rng.randrange(40),
-            "permissions": str(self.rng.getrandbits(50)),
-            "name": self.name(),
-            "mentionable": False,
-            "managed": False,
-            "id": role,
-            "icon": None,
-            "hoist": self.random() < 0.3,
-            "flags": 0,
-            "colors": {"tertiary_color": None, "secondary_color": None, "primary_color": color},
-            "color": color,
-        }
-
     def role_update(self) -> Payload:
         guild, _, _ = self._somewhere()
-        return {"role": self._role(self.pick(guild.roles)), "guild_id": guild.id}
+        return {"role": self.role(self.pick(guild.roles)), "guild_id": guild.id}
 
     def invite_create(self) -> Payload:
         guild, channel, member = self._somewhere()
@@ -516,17 +355,17 @@ class World(Values):
             "type": 2,
             "token": f"{self.hash()}{self.hash()}{self.hash()}{self.hash()}",
             "member": {"user": member.user.raw, **member.fields, "permissions": permissions},
-            "locale": self.often(_LOCALES),
+            "locale": self.often(LOCALES),
             "id": self.snowflake(),
             "guild_locale": "en-US",
             "guild_id": guild.id,
-            "guild": {"locale": "en-US", "id": guild.id, "features": list(_FEATURES[:3])},
+            "guild": {"locale": "en-US", "id": guild.id, "features": list(FEATURES[:3])},
             "entitlements": [],
             "entitlement_sku_ids": [],
             "data": {
                 "type": 1,
                 "options": [{"value": self.text(6), "type": 3, "name": "query"}],
-                "name": self.often(_GAMES).split()[0].lower(),
+                "name": self.often(GAMES).split()[0].lower(),
                 "id": guild.roles[-1],
             },
             "context": 0,
@@ -584,13 +423,13 @@ class World(Values):
             "soundboard_sounds": [],
             "safety_alerts_channel_id": None,
             "rules_channel_id": None,
-            "roles": [self._role(role) for role in (guild.id, *guild.roles[:4])],
+            "roles": [self.role(role) for role in (guild.id, *guild.roles[:4])],
             "region": "rotterdam",
             "public_updates_channel_id": None,
             "premium_tier": self.pick((0, 0, 1, 2, 3)),
             "premium_subscription_count": self.rng.randrange(30),
             "premium_progress_bar_enabled": False,
-            "preferred_locale": self.often(_LOCALES),
+            "preferred_locale": self.often(LOCALES),
             "owner_id": guild.members[0].user.id,
             "nsfw_level": 0,
             "nsfw": False,
@@ -608,7 +447,7 @@ class World(Values):
             "hub_type": None,
             "home_header": None,
             "guild_scheduled_events": [],
-            "features": list(self.rng.sample(_FEATURES, k=3)),
+            "features": list(self.rng.sample(FEATURES, k=3)),
             "explicit_content_filter": 2,
             "emojis": [
                 {"version": 0, "roles": [], "require_colons": True, "name": name, "managed": False, "id": emoji,

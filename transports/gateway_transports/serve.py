@@ -29,6 +29,7 @@ from gateway_proto.server import (
     ServerConnection,
     Target,
     Wake,
+    WorldEvent,
     carry_out,
 )
 
@@ -44,6 +45,8 @@ MAX_CONNECTIONS: Final = 10_000
 """Sockets at one time; more are closed as soon as they are accepted."""
 ACCEPT_AGAIN: Final = 0.1
 """Seconds until the next try, when the process has no file descriptor for another socket."""
+HIGH_WATER: Final = 2**20
+"""Bytes queued for a client, beyond which who has no pace of his own waits for it."""
 _DEFAULT_URL: Final = ServerConfig().url
 
 
@@ -81,6 +84,15 @@ class Gateway:
     def dispatch(self, session_id: Secret, name: str, data: bytes) -> None:
         """Send an event (`data` is the JSON of its `d`) to a session; a session that is gone takes nothing."""
         self.act(self.server.dispatch(session_id, name, data, self.clock.now()))
+
+    def dispatch_world(self, event: WorldEvent) -> None:
+        """Tell an event of `server.world` to whom it concerns."""
+        self.act(self.server.dispatch_world(event, self.clock.now()))
+
+    def has_room(self) -> bool:
+        """Some client is there, each has its guilds, and none is so far behind that what it has not read piles up."""
+        there = [connection for connection in self.server.connections.values() if connection.session is not None]
+        return bool(there) and not any(connection.unsent > HIGH_WATER or connection.has_backlog for connection in there)
 
     def broadcast(self, name: str, data: bytes) -> None:
         """Send an event to every session."""

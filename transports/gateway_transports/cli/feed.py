@@ -16,9 +16,10 @@ from gateway_proto import Secret
 from gateway_proto.server import Identified, ServerAction, SessionEnded, ShardInfo
 from gateway_proto.testing.stream import EventStream
 
-from ..clock import Clock
 from ..serve import Gateway
 
+BREATH: Final = 0.005
+"""Seconds until the next look whether clients have caught up, for a feed as fast as they read."""
 TURN: Final = 64
 """Events sent in one go, before other tasks get their turn."""
 UNSHARDED: Final = (0, 1)
@@ -36,6 +37,11 @@ class Pace:
         self._rate = rate
         self._start = start
         self.sent = 0
+
+    @property
+    def has_no_rate(self) -> bool:
+        """As fast as it goes."""
+        return self._rate is None
 
     def due(self, now: float) -> int:
         """How many are to be sent now, `TURN` at most."""
@@ -87,7 +93,7 @@ class Feeds:
     A shard whose stream is done gets a new one, from number 1, with its next IDENTIFY.
 
     Args:
-        rate: events a second for each shard.
+        rate: events a second for each shard; None for as fast as clients read.
         limit: events for each shard; None for no end.
         stream: makes the stream of a shard.
         on_done: told a shard, and its last number, once its stream is done.
@@ -98,7 +104,7 @@ class Feeds:
         gateway: Gateway,
         group: anyio.abc.TaskGroup,
         *,
-        rate: float,
+        rate: float | None,
         limit: int | None,
         stream: Callable[[ShardInfo], EventStream],
         on_done: Callable[[ShardInfo, int], object],
@@ -135,7 +141,7 @@ class Feeds:
         paced = self._feeds.get(shard)
         if paced is None or paced.feed.is_done:
             feed = ShardFeed(self._gateway, self._stream(shard), self._limit)
-            paced = self._feeds[shard] = _PacedFeed(feed, self._gateway.clock, self._rate)
+            paced = self._feeds[shard] = _PacedFeed(feed, self._gateway, self._rate)
             self._group.start_soon(self._run, shard, paced)
         return paced
 
@@ -147,9 +153,10 @@ class Feeds:
 class _PacedFeed:
     """Runs one feed while it has sessions."""
 
-    def __init__(self, feed: ShardFeed, clock: Clock, rate: float) -> None:
+    def __init__(self, feed: ShardFeed, gateway: Gateway, rate: float | None) -> None:
         self.feed = feed
-        self._clock = clock
+        self._gateway = gateway
+        self._clock = gateway.clock
         self._rate = rate
         self._stirred = anyio.Event()
 
@@ -170,5 +177,79 @@ class _PacedFeed:
                     return
                 pace.sent += 1
                 feed.send()
-            await clock.wait(anyio.Event(), pace.next_at())
-            await anyio.lowlevel.checkpoint()
+            await rest(self._gateway, pace)
+
+
+async def rest(gateway: Gateway, pace: Pace) -> None:
+    """Until the next event is due and, without a rate, until clients have room for it."""
+    await gateway.clock.wait(anyio.Event(), pace.next_at())
+    await anyio.lowlevel.checkpoint()
+    while pace.has_no_rate and not gateway.has_room():
+        await gateway.clock.wait(anyio.Event(), gateway.clock.now() + BREATH)
+
+
+class WorldFeed:
+    """What happens in the gateway's world, at a pace, while there are sessions. Hand it every action of the gateway.
+
+    Args:
+        rate: events a second in the whole world; None for as fast as clients read.
+        limit: so many events and no more; None is endless.
+        on_done: told each shard that was sent any, and its last number, once all have happened.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        rate: float | None,
+        limit: int | None,
+        on_done: Callable[[ShardInfo, int], object],
+    ) -> None:
+        world = gateway.server.world
+        if world is None:
+            raise ValueError("the gateway has no world")
+        self._gateway = gateway
+        self._world = world
+        self._rate = rate
+        self._limit = limit
+        self._on_done = on_done
+        self._sessions: set[Secret] = set()
+        self._stirred = anyio.Event()
+        self.sent: int = 0
+        """Events that have happened."""
+
+    def numbers(self) -> dict[ShardInfo, int]:
+        """The last number sent, of each shard that was sent any."""
+        return dict(self._gateway.server.world_numbers())
+
+    def number(self, shard: ShardInfo) -> int:
+        """The last number sent of this shard, 0 before the first."""
+        return self._gateway.server.world_numbers().get(shard, 0)
+
+    def on_action(self, action: ServerAction) -> None:
+        match action:
+            case Identified(session_id=session_id):
+                self._sessions.add(session_id)
+                self._stirred.set()
+            case SessionEnded(session_id=session_id):
+                self._sessions.discard(session_id)
+
+    async def run(self) -> None:
+        """Until all have happened, or cancelled."""
+        clock = self._gateway.clock
+        pace = Pace(self._rate, clock.now())
+        while self._limit is None or self.sent < self._limit:
+            if not self._sessions:
+                self._stirred = anyio.Event()
+                await self._stirred.wait()
+                pace = Pace(self._rate, clock.now())
+            await rest(self._gateway, pace)
+            for _ in range(min(pace.due(clock.now()), self._left())):
+                pace.sent += 1
+                self.sent += 1
+                self._gateway.dispatch_world(self._world.next_event())
+        for shard, number in self.numbers().items():
+            self._on_done(shard, number)
+
+    def _left(self) -> int:
+        return TURN if self._limit is None else self._limit - self.sent

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import anyio
+import anyio.abc
 import msgspec
 import typer
 from rich.console import Console
 
-from gateway_proto import Secret
-from gateway_proto.server import Script, ServerAction, ServerConfig, ShardInfo
+from gateway_proto import InvalidConfigError, Secret
+from gateway_proto.server import Script, ServerAction, ServerConfig, ShardInfo, WorldConfig
 from gateway_proto.testing.stream import EventStream
 
 from ..control import ScriptError, applied, load_script, play, serve_control
@@ -23,12 +24,16 @@ from ..serve import Gateway
 from ..serve import serve as serve_gateway
 from ..tasks import background
 from .certificate import ThrowAwayAuthority
-from .feed import Feeds
+from .feed import Feeds, WorldFeed
 from .journal import Journal
 from .options import InputError, printable
 from .signals import interruptible
 
 _REPLAY_PER_GUILD: Final = 75
+_MAX_STREAMED: Final = 2500
+"""Guilds of a shard, as of Discord's own."""
+_MIN_RATE: Final = 0.001
+_MAX_RATE: Final = 1_000_000.0
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +43,7 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     tls: bool
     config: ServerConfig
-    rate: float
+    rate: float | None
     events: int | None
     seed: int
     guilds: int
@@ -63,10 +68,23 @@ def serve(
     shards: Annotated[int, typer.Option(min=1, help="The count that GET /gateway/bot recommends.")] = 1,
     max_concurrency: Annotated[int, typer.Option(min=1, help="IDENTIFYs in 5 seconds, one for each bucket.")] = 1,
     session_limit: Annotated[int, typer.Option(min=0, help="IDENTIFYs in 24 hours.")] = 1000,
-    rate: Annotated[float, typer.Option(min=0.001, max=1e6, help="Events a second for each shard.")] = 10.0,
+    rate: Annotated[
+        str, typer.Option(metavar="N|max", help="Events a second for each shard; max is as fast as clients read.")
+    ] = "10",
     events: Annotated[int | None, typer.Option(min=0, help="Events for each shard; without end if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Of the events.")] = 0,
-    guilds: Annotated[int, typer.Option(min=1, max=2500, help="Made-up guilds of each shard.")] = 40,
+    guilds: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Made-up guilds of each shard; with --members, of the bot.")
+    ] = 40,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="About how many each guild has. READY then lists the guilds, and everything is consistent with them;"
+            " --rate and --events are of all guilds together.",
+        ),
+    ] = None,
     journal: Annotated[
         Path | None, typer.Option(help="Write what clients do, as JSON lines, into this file, which is overwritten.")
     ] = None,
@@ -87,6 +105,9 @@ def serve(
 
     Each payload has the shard's id as `_shard` and its number, from 1, as `_number`. The URL's `compress` is the
     client's choice. A stream goes on while its shard is away, for a RESUME to replay.
+
+    With --members there is one world of guilds: each shard gets its own, by the intents it has asked for, and is told
+    what happens in them.
     """
     options = _Options(
         host=host,
@@ -97,14 +118,19 @@ def serve(
             max_concurrency=max_concurrency,
             session_limit=session_limit,
             replay_events=max(100, min(3500, _REPLAY_PER_GUILD * guilds)),
+            world=_world(guilds, members, seed),
         ),
-        rate=rate,
+        rate=_parse_rate(rate),
         events=events,
         seed=seed,
         guilds=guilds,
         script=_script(script),
         control=_control_options(control, control_host, control_port, control_token),
     )
+    _run(options, journal)
+
+
+def _run(options: _Options, journal: Path | None) -> None:
     try:
         anyio.run(interruptible, lambda: _serve(options, journal))
     except ListenError as error:
@@ -148,14 +174,7 @@ async def _serve(options: _Options, journal_path: Path | None) -> int:
             if file is not None:
                 stack.callback(file.close)
             journal = Journal(_writer(file), lambda shard: feeds.number(shard))
-            feeds = Feeds(
-                gateway,
-                group,
-                rate=options.rate,
-                limit=options.events,
-                stream=lambda shard: _stream(options, shard),
-                on_done=journal.last,
-            )
+            feeds = _feeds(options, gateway, group, journal)
             stack.callback(lambda: journal.finish(feeds.numbers()))  # once all connections are closed
             ca_file = stack.enter_context(authority.file()) if authority is not None else None
             async with _controlled(gateway, options.control) as control:
@@ -175,6 +194,43 @@ async def _controlled(gateway: Gateway, options: _ControlOptions | None) -> Asyn
         if options.token is None:
             told["control_token"] = address.token.reveal()
         yield told
+
+
+def _feeds(options: _Options, gateway: Gateway, group: anyio.abc.TaskGroup, journal: Journal) -> Feeds | WorldFeed:
+    if gateway.server.world is None:
+        return Feeds(
+            gateway,
+            group,
+            rate=options.rate,
+            limit=options.events,
+            stream=lambda shard: _stream(options, shard),
+            on_done=journal.last,
+        )
+    feed = WorldFeed(gateway, rate=options.rate, limit=options.events, on_done=journal.last)
+    group.start_soon(feed.run)
+    return feed
+
+
+def _world(guilds: int, members: int | None, seed: int) -> WorldConfig | None:
+    if members is None:
+        if guilds > _MAX_STREAMED:
+            raise InputError(f"--guilds must be at most {_MAX_STREAMED}, unless --members is given")
+        return None
+    try:
+        return WorldConfig(guilds=guilds, members=members, seed=seed, numbered=True)
+    except InvalidConfigError as error:
+        raise InputError(str(error)) from error
+
+
+def _parse_rate(text: str) -> float | None:
+    """None for `max`."""
+    if text == "max":
+        return None
+    with contextlib.suppress(ValueError):
+        rate = float(text)
+        if _MIN_RATE <= rate <= _MAX_RATE:
+            return rate
+    raise InputError(f"--rate must be {_MIN_RATE:g} to {_MAX_RATE:g} events a second, or max")
 
 
 def _stream(options: _Options, shard: ShardInfo) -> EventStream:
