@@ -52,7 +52,7 @@ ANSWERS: Final[dict[int, Answer]] = {
     1: ["op 11"],  # Gateway > Sending Heartbeats
     2: ["READY"],  # Gateway > Ready Event
     3: [],  # Gateway Events > Update Presence: nothing is said to who sent it
-    4: ["VOICE_STATE_UPDATE"],  # Gateway Events > Update Voice State
+    4: ["VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE"],  # Gateway Events > Update Voice State
     6: ["op 9 false"],  # Gateway > Resuming: the server knows of no such session
     8: ["GUILD_MEMBERS_CHUNK"],  # Gateway Events > Request Guild Members
     31: ["SOUNDBOARD_SOUNDS", "SOUNDBOARD_SOUNDS"],  # one for each of the two guilds that every such line names
@@ -206,7 +206,9 @@ def names_its_guilds(bodies: list[Any], line: dict[str, Any]) -> bool:
     """Whether answers about a guild are about those that the line names, in their order."""
     guilds = [body["guild_id"] for body in bodies if isinstance(body, dict) and "guild_id" in body]
     asked = line["json"]["d"]
-    return not guilds or guilds == asked.get("guild_ids", [asked.get("guild_id")])
+    # Several answers may be about one guild: VOICE_SERVER_UPDATE follows VOICE_STATE_UPDATE.
+    named = [guild for guild, before in zip(guilds, [None, *guilds], strict=False) if guild != before]
+    return not named or named == asked.get("guild_ids", [asked.get("guild_id")])
 
 
 def connected_link(mode: Mode) -> tuple[Link, Server, list[ShardAction]]:
