@@ -63,6 +63,8 @@ OTHER_ANSWERS: Final[dict[str, Answer]] = {
     "discord-json/gateway/outbound/Identify": 4013,
     # Neither `query` nor `user_ids`, one of which is required.
     "remora/Gateway/Commands/REQUEST_GUILD_MEMBERS/REQUEST_GUILD_MEMBERS.optionals": 4002,
+    # Leaves: there is no voice server to tell of.
+    "remora/Gateway/Commands/UPDATE_VOICE_STATE/UPDATE_VOICE_STATE.nulls": ["VOICE_STATE_UPDATE"],
 }
 BEFORE_A_SESSION: Final = (1, 2, 6)
 
