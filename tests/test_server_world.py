@@ -431,6 +431,19 @@ def test_all_members_of_a_guild_may_be_asked_for_once_in_30_s() -> None:
     assert last(client)[1]["nonce"] == "e"
 
 
+@pytest.mark.failure("F35")
+@pytest.mark.parametrize("intents", [int(Intents.all()), int(Intents.GUILDS)], ids=["all", "guilds"])
+def test_a_limit_is_no_way_round_the_limits_on_all_members(intents: int) -> None:
+    """An empty query with a limit is one by name: at most 100, however often, and without the intent."""
+    rig = world_rig(guilds=3, members=3000)
+    client = shard_client(rig, intents=intents)
+    guild_id = world_of(rig).guild_ids[0]
+    for _ in range(3):
+        ask(client, guild_id=guild_id, query="", limit=2**40)
+        name, chunk = last(client)
+        assert (name, len(chunk["members"]), chunk["chunk_count"]) == ("GUILD_MEMBERS_CHUNK", 100, 1)
+
+
 def test_members_by_name_and_by_id() -> None:
     rig = world_rig(guilds=3, members=60)
     world, client = world_of(rig), shard_client(rig)

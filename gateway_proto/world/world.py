@@ -163,11 +163,10 @@ class GuildWorld:
     # -- what is asked ---------------------------------------------------------------------------------------------
 
     def members_by_name(self, guild_id: int, query: str, limit: int) -> list[int]:
-        """The members whose username begins so, whatever the case; 0: as many as there may be. "" is all of them."""
+        """The members whose username begins so, whatever the case, at most 100; all of them for "" and 0."""
         members = self._guilds.look(guild_id).members
-        if not query:
-            found = list(members)
-            return found[:limit] if limit else found
+        if not query and not limit:
+            return list(members)
         wanted, name = query.lower(), self._users.name
         most = min(limit, MAX_BY_QUERY) or MAX_BY_QUERY
         matching = (user for user in members if name(user).lower().startswith(wanted))
