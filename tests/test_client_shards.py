@@ -115,6 +115,7 @@ async def test_a_messenger_works_from_any_thread() -> None:
         assert "belongs to shard 1" in str(errors[0])
         # The first of them may be on its way before the thread has said the last.
         await w.until(lambda: any(b"dnd" in sent for _, sent in received(w, Opcode.PRESENCE_UPDATE)))
+        await w.until(lambda: received(w, Opcode.REQUEST_GUILD_MEMBERS))
         assert {shard for shard, _ in received(w, Opcode.PRESENCE_UPDATE)} == {2}
         assert b"chess" in received(w, Opcode.PRESENCE_UPDATE)[-1][1]
         assert b"dnd" in received(w, Opcode.PRESENCE_UPDATE)[-1][1]
