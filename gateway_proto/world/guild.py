@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from .members import Members
-from .shapes import FEATURES, LOCALES, Payload, Shapes
+from .shapes import Payload, Shapes
 from .users import BOT, Users, mix
 from .values import EMOJI
 
@@ -131,39 +131,10 @@ class Guild:
             "splash": None,
             "safety_alerts_channel_id": None,
             "rules_channel_id": None,
-            "region": "rotterdam",
-            "public_updates_channel_id": None,
-            "premium_tier": make.pick((0, 0, 1, 2, 3)),
-            "premium_subscription_count": make.rng.randrange(30),
-            "premium_progress_bar_enabled": False,
-            "preferred_locale": make.often(LOCALES),
-            "owner_id": str(self._users.id(self.members.owner)),
-            "nsfw_level": 0,
-            "nsfw": False,
-            "name": f"{make.name()} {make.name()}",
-            "mfa_level": 0,
-            "max_video_channel_users": 25,
-            "max_stage_video_channel_users": 50,
-            "max_presences": None,
-            "max_members": 500_000,
-            "latest_onboarding_question_id": None,
-            "incidents_data": None,
-            "id": str(self.id),
-            "icon": make.hash(),
-            "hub_type": None,
-            "home_header": None,
-            "features": list(make.rng.sample(FEATURES, k=3)),
-            "explicit_content_filter": 2,
-            "embedded_activities": [],
-            "discovery_splash": None,
-            "description": None,
-            "default_message_notifications": 1,
-            "banner": None,
-            "application_id": None,
-            "application_command_counts": {"1": 4},
-            "afk_timeout": 300,
-            "afk_channel_id": None,
-            "activity_instances": [],
+            **make.guild_standing(str(self._users.id(self.members.owner))),
+            **make.guild_looks(str(self.id)),
+            **make.guild_features(),
+            **make.guild_rest(),
         }
 
     # -- what is in it ---------------------------------------------------------------------------------------------

@@ -22,6 +22,60 @@ class Shapes(Values):
         """The id of the application that somebody plays with."""
         return self.old_snowflake()
 
+    # A Guild's settings, in the order in which they are drawn; what a guild has of its own stands between them.
+
+    def guild_standing(self, owner_id: str) -> Payload:
+        """From its region to its onboarding."""
+        return {
+            "region": "rotterdam",
+            "public_updates_channel_id": None,
+            "premium_tier": self.pick((0, 0, 1, 2, 3)),
+            "premium_subscription_count": self.rng.randrange(30),
+            "premium_progress_bar_enabled": False,
+            "preferred_locale": self.often(LOCALES),
+            "owner_id": owner_id,
+            "nsfw_level": 0,
+            "nsfw": False,
+            "name": f"{self.name()} {self.name()}",
+            "mfa_level": 0,
+            "max_video_channel_users": 25,
+            "max_stage_video_channel_users": 50,
+            "max_presences": None,
+            "max_members": 500_000,
+            "latest_onboarding_question_id": None,
+        }
+
+    def guild_looks(self, guild_id: str) -> Payload:
+        """Its id and icon."""
+        return {
+            "incidents_data": None,
+            "id": guild_id,
+            "icon": self.hash(),
+            "hub_type": None,
+            "home_header": None,
+        }
+
+    def guild_features(self) -> Payload:
+        return {
+            "features": list(self.rng.sample(FEATURES, k=3)),
+            "explicit_content_filter": 2,
+        }
+
+    def guild_rest(self) -> Payload:
+        """What is the same for all."""
+        return {
+            "embedded_activities": [],
+            "discovery_splash": None,
+            "description": None,
+            "default_message_notifications": 1,
+            "banner": None,
+            "application_id": None,
+            "application_command_counts": {"1": 4},
+            "afk_timeout": 300,
+            "afk_channel_id": None,
+            "activity_instances": [],
+        }
+
     def user(self, user_id: str, name: str) -> Payload:
         """A User."""
         chance = self.random
