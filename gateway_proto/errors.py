@@ -54,6 +54,12 @@ class InvalidConfigError(GatewayError):
     """A shard was to be made from settings that Discord would refuse."""
 
 
+def require(holds: bool, rule: str) -> None:
+    """Raises InvalidConfigError with the rule, unless it holds."""
+    if not holds:
+        raise InvalidConfigError(rule)
+
+
 class BuildingUrlError(GatewayError):
     """The gateway's URL cannot be dialled: not ws(s), no host, a port that is none."""
 

@@ -5,7 +5,7 @@ import math
 import msgspec
 
 from ..commands import MAX_PAYLOAD
-from ..errors import InvalidConfigError
+from ..errors import require
 from ..intents import Intents
 from ..ratelimit import SEND_LIMIT, SEND_PERIOD
 from ..secret import Secret
@@ -106,9 +106,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
             if url is not None:
                 parse_gateway_url(url)
         for name in ("shards", "min_shards", "max_concurrency", "send_limit"):
-            _require(getattr(self, name) >= 1, name, "at least 1")
+            require(getattr(self, name) >= 1, f"{name} must be at least 1")
         for name in ("heartbeat_interval", "heartbeat_tolerance", "send_period", "session_limit_period"):
-            _require(0 < getattr(self, name) < math.inf, name, "more than 0")
+            require(0 < getattr(self, name) < math.inf, f"{name} must be more than 0")
         for name in (
             "identify_period",
             "session_lifetime",
@@ -116,13 +116,14 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
             "payload_threshold",
             "member_request_period",
         ):
-            _require(getattr(self, name) >= 0, name, "0 or more")
-        _require(
-            self.world is None or not self.guild_ids, "guild_ids", "left out where there is a world: it has its own"
+            require(getattr(self, name) >= 0, f"{name} must be 0 or more")
+        require(
+            self.world is None or not self.guild_ids,
+            "guild_ids must be left out where there is a world: it has its own",
         )
-        _require(self.replay_events is None or self.replay_events >= 1, "replay_events", "at least 1, or None")
-        _require(0 <= self.zlib_level <= 9, "zlib_level", "0 to 9")
-        _require(1 <= self.zstd_level <= 19, "zstd_level", "1 to 19")
+        require(self.replay_events is None or self.replay_events >= 1, "replay_events must be at least 1, or None")
+        require(0 <= self.zlib_level <= 9, "zlib_level must be 0 to 9")
+        require(1 <= self.zstd_level <= 19, "zstd_level must be 1 to 19")
 
     @property
     def replay_capacity(self) -> int:
@@ -134,8 +135,3 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     def replay_bytes(self) -> int | None:
         """How many bytes of them; None: any."""
         return None if self.world is None else self.limits.max_replay
-
-
-def _require(holds: bool, name: str, range_: str) -> None:
-    if not holds:
-        raise InvalidConfigError(f"{name} must be {range_}")

@@ -92,10 +92,7 @@ class Control:
         return None
 
     def handle(self, request: HttpRequest, now: float) -> tuple[HttpResponse, list[ServerAction]]:
-        """Do what a whole request asks for, if `refusal` lets it pass. The actions are for the server's drivers."""
-        refusal = self.refusal(request)
-        if refusal is not None:
-            return refusal, []
+        """Do what a whole request asks for that `refusal` let pass. The actions are for the server's drivers."""
         if request.body is None:
             return _error(413, f"the body must not exceed {MAX_BODY} bytes"), []
         try:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..errors import InvalidConfigError
+from ..errors import require
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class Close(_Fault, frozen=True):
     reason: bytes = b""
 
     def __post_init__(self) -> None:
-        _require(1000 <= self.code <= 4999, "a close code is 1000 to 4999")
+        require(1000 <= self.code <= 4999, "a close code is 1000 to 4999")
 
 
 class AskReconnect(_Fault, frozen=True):
@@ -78,7 +78,7 @@ class Corrupt(_Fault, frozen=True):
     xor: int = 0xFF
 
     def __post_init__(self) -> None:
-        _require(self.offset >= 0 and 1 <= self.xor <= 255, "offset is 0 or more, xor 1 to 255")
+        require(self.offset >= 0 and 1 <= self.xor <= 255, "offset is 0 or more, xor 1 to 255")
 
 
 class Refuse(_Fault, frozen=True):
@@ -88,8 +88,8 @@ class Refuse(_Fault, frozen=True):
     retry_after: float | None = None
 
     def __post_init__(self) -> None:
-        _require(200 <= self.status <= 599, "a status that refuses is 200 to 599")
-        _require(0.0 <= (self.retry_after or 0.0) < math.inf, "retry_after is seconds from 0 on")
+        require(200 <= self.status <= 599, "a status that refuses is 200 to 599")
+        require(0.0 <= (self.retry_after or 0.0) < math.inf, "retry_after is seconds from 0 on")
 
 
 class Garbage(_Fault, frozen=True):
@@ -118,7 +118,7 @@ class Fragment(_Fault, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
-        _require(self.size >= 1, "the size is 1 or more")
+        require(self.size >= 1, "the size is 1 or more")
 
 
 class SplitMessages(_Fault, frozen=True):
@@ -127,7 +127,7 @@ class SplitMessages(_Fault, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
-        _require(self.size >= 1, "the size is 1 or more")
+        require(self.size >= 1, "the size is 1 or more")
 
 
 class Chunk(_Fault, frozen=True):
@@ -136,7 +136,7 @@ class Chunk(_Fault, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
-        _require(self.size >= 1, "the size is 1 or more")
+        require(self.size >= 1, "the size is 1 or more")
 
 
 class Mark(_Fault, frozen=True):
@@ -314,8 +314,3 @@ def _due(waiting: _Numbered, number: int) -> tuple[list[Fault], _Numbered]:
     """What strikes now, and what goes on waiting."""
     due = [fault for when, fault in waiting if when is None or when == number]
     return due, [(when, fault) for when, fault in waiting if when != number]
-
-
-def _require(holds: bool, rule: str) -> None:
-    if not holds:
-        raise InvalidConfigError(rule)

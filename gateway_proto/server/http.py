@@ -106,11 +106,11 @@ class HttpExchange:
         """
         if self._request is None:
             head = self._next_head(inbox)
-            if not isinstance(head, HttpRequest) or (is_upgrade(head) and head.method == "GET"):
+            if not isinstance(head, HttpRequest):
                 return head
             answer = self._judge(head)
-            if answer is not None:
-                return answer
+            if answer is not None or (is_upgrade(head) and head.method == "GET"):
+                return answer or head
             self._request = head
         return self._read_body(self._request, inbox)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ..errors import InvalidConfigError
+from ..errors import require
 
 SHARES: Final[Mapping[str, float]] = {
     "MESSAGE_CREATE": 0.38,
@@ -91,21 +91,18 @@ class WorldConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         ids = (1,) * min(self.guilds, 1) if isinstance(self.guilds, int) else self.guilds
-        _require(bool(ids), "guilds", "at least 1, or their ids")
-        _require(len(ids) == len(set(ids)) and all(0 < id < 2**63 for id in ids), "guilds", "ids that differ")
-        _require(self.members >= 1 and self.members * LARGE <= MAX_USERS, "members", f"1 to {MAX_USERS // LARGE}")
+        require(bool(ids), "guilds must be at least 1, or their ids")
+        require(len(ids) == len(set(ids)) and all(0 < id < 2**63 for id in ids), "guilds must be ids that differ")
+        require(self.members >= 1 and self.members * LARGE <= MAX_USERS, f"members must be 1 to {MAX_USERS // LARGE}")
         for name in ("direct", "outages", "outage_rate"):
-            _require(0.0 <= getattr(self, name) <= 1.0, name, "a share, 0 to 1")
-        _require(self.outage_length >= 1, "outage_length", "at least 1")
-        _require(self.shares.keys() <= SHARES.keys(), "shares", f"of these events: {', '.join(SHARES)}")
+            require(0.0 <= getattr(self, name) <= 1.0, f"{name} must be a share, 0 to 1")
+        require(self.outage_length >= 1, "outage_length must be at least 1")
+        require(self.shares.keys() <= SHARES.keys(), f"shares must be of these events: {', '.join(SHARES)}")
         shares = self.shares.values()
-        _require(all(0 <= share < math.inf for share in shares) and sum(shares) > 0, "shares", "0 or more, not all 0")
+        require(
+            all(0 <= share < math.inf for share in shares) and sum(shares) > 0, "shares must be 0 or more, not all 0"
+        )
 
     @property
     def guild_count(self) -> int:
         return self.guilds if isinstance(self.guilds, int) else len(self.guilds)
-
-
-def _require(holds: bool, name: str, range_: str) -> None:
-    if not holds:
-        raise InvalidConfigError(f"{name} must be {range_}")
