@@ -126,7 +126,7 @@ class FlowWorld:
         self.pump = Pump(
             self.hub,
             0,
-            self.runner,  # type: ignore[arg-type]
+            self.runner,
             width=self.width,
             on_delivered=lambda _: None,
         )
@@ -219,7 +219,7 @@ async def test_what_does_not_come_again_is_not_given_up() -> None:
     hub, runner, taker = Hub(), FakeRunner([]), Taker("A")
     hub.add(taker)
     runner.events += [Dispatch(epoch, sequence, "A", msgspec.Raw(b"{}")) for epoch in (1, 2) for sequence in (1, 2, 3)]
-    pump = Pump(hub, 0, runner, width=9, on_delivered=lambda _: None)  # type: ignore[arg-type]
+    pump = Pump(hub, 0, runner, width=9, on_delivered=lambda _: None)
     runner.ended.set()
     await pump.run()
     assert taker.take().event.epoch == 1

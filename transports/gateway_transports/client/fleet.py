@@ -219,16 +219,16 @@ class Fleet:
                     await runner.close(resumable=False)
         finally:
             if pump is not None:
-                await self._wind_up(shard_id, slot, pump)
+                await self._wind_up(shard_id, slot, pump, runner)
 
-    async def _wind_up(self, shard_id: int, slot: _Slot, pump: Pump) -> None:
+    async def _wind_up(self, shard_id: int, slot: _Slot, pump: Pump, runner: ShardRunner) -> None:
         """Its sockets are closed; what is delivered from now on counts until the session is put away."""
         try:
             await pump.drained(self._world.clock, GRACE)
         finally:
             self._keeper.unwatch(shard_id, forget=not slot.is_resumable)
             if shard_id in self._keeper.sessions:
-                pump.give_up(pump.runner.snapshot().epoch)
+                pump.give_up(runner.snapshot().epoch)
 
     async def _pump(self, slot: _Slot, runner: ShardRunner, pump: Pump) -> None:
         """Hand its events on until it ends or is told to stop. Raises what ended it."""

@@ -11,7 +11,7 @@ that is over, and whose session another one takes up, takes back what nobody has
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import AsyncIterator, Callable, Set
 from typing import Final, Protocol
 
 import anyio
@@ -19,7 +19,6 @@ import anyio.lowlevel
 
 from gateway_proto import Dispatch
 
-from ..anyio import ShardRunner
 from ..clock import Clock
 from ..tasks import caller
 
@@ -216,14 +215,23 @@ class Hub:
             self.remove(self._abandoned.popleft())
 
 
+class Source(Protocol):
+    """What a pump needs of a `ShardRunner`."""
+
+    def __aiter__(self) -> AsyncIterator[Dispatch]: ...
+    def acknowledge(self, event: Dispatch, /) -> object:
+        """It and all before it are taken for good."""
+        ...
+
+
 class Pump:
     """The road of one shard's events. `run` ends as the runner's iteration does, and raises what that raises."""
 
     def __init__(
-        self, hub: Hub, shard_id: int, runner: ShardRunner, *, width: int, on_delivered: Callable[[int], object]
+        self, hub: Hub, shard_id: int, runner: Source, *, width: int, on_delivered: Callable[[int], object]
     ) -> None:
         self.shard_id: int = shard_id
-        self.runner: ShardRunner = runner
+        self._runner = runner
         self._hub = hub
         self._width = width
         self._on_delivered = on_delivered
@@ -236,7 +244,7 @@ class Pump:
         hub, items, width = self._hub, self._items, self._width
         turn = 0
         hub.live_here()
-        async for event in self.runner:
+        async for event in self._runner:
             turn += 1
             if not hub.has_consumers:
                 await self._wait_for_consumers()
@@ -268,7 +276,7 @@ class Pump:
             self._room.set()
 
     def _deliver(self, event: Dispatch) -> None:
-        self.runner.acknowledge(event)
+        self._runner.acknowledge(event)
         self._on_delivered(self.shard_id)
 
     async def drained(self, clock: Clock, grace: float) -> None:

@@ -139,17 +139,14 @@ class Running:
         if self.over.is_set():
             self.over, self._hub.is_over, self._error = anyio.Event(), False, None
         self.fleet.do(self.fleet.manager.restart(shard_id, resumable=resumable))
-        self._judge_end()  # of a bot that Discord refuses, none starts
 
     def shutdown(self, shard_id: int, *, resumable: bool) -> None:
         self._check_has(shard_id)
         self.fleet.do(self.fleet.manager.shutdown(shard_id, resumable=resumable))
         self._release((shard_id,))
-        self._judge_end()
 
     def shutdown_all(self, *, resumable: bool) -> None:
         self.fleet.do(self.fleet.manager.shutdown_all(resumable=resumable))
-        self._judge_end()
 
     def set_presence(self, presence: CurrentPresence) -> None:
         # The check of the config comes first: what its IDENTIFY could not carry is refused for all shards alike.
