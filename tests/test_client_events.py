@@ -7,13 +7,14 @@ import anyio
 import pytest
 from msgspec import UNSET
 
-from gateway_proto import Dispatch, Intents, LocalProtocolError
+from gateway_proto import Dispatch, Intents, LocalProtocolError, ShardConfig
 from gateway_proto.events import GuildCreate, MessageCreate, MessageDelete, Ready, Resumed, UnavailableGuild, User
 from gateway_transports.anyio import QueueLimits
 from gateway_transports.client import Client, Context
 from gateway_transports.stores import MemoryStore
 
 from .client_helpers import ClientWorld, client_world, connected, content, contents
+from .transport_helpers import TOKEN
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +73,7 @@ async def test_a_guild_in_an_outage_is_no_guild() -> None:
 
 
 def test_what_is_no_event_is_refused() -> None:
-    client = Client(ClientWorld.config(None))  # type: ignore[arg-type]
+    client = Client(ShardConfig(token=TOKEN, intents=Intents.none()))
     with pytest.raises(LocalProtocolError, match="User is no event"):
         client.events(User)
 
@@ -290,6 +291,7 @@ async def test_a_handler_that_cannot_be_called_is_refused() -> None:
         with pytest.raises(LocalProtocolError, match="annotate the first parameter"):
 
             @client.handler
+            # Without annotations, which is what is refused.
             def untyped(message, context):  # type: ignore[no-untyped-def]
                 ...
 
@@ -311,7 +313,7 @@ async def test_a_handler_that_was_cut_off_gets_its_event_again() -> None:
         runs: list[tuple[str, int]] = []
 
         async def run(name: str, count: int) -> None:
-            async with w.client(store=lambda **_: store.__enter__()) as client:
+            async with w.client(store=store) as client:
 
                 @client.handler
                 async def work(message: MessageCreate) -> None:

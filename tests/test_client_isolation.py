@@ -176,8 +176,7 @@ async def live(clock: VirtualClock, rng: random.Random, limits: QueueLimits, is_
     async def speak() -> None:
         for number in range(EVENTS):
             await clock.sleep(BEGIN + number - clock.now())
-            data = message(number)
-            w.each_session(lambda id, data=data: w.gateway.dispatch(id, "MESSAGE_CREATE", data))  # type: ignore[misc]
+            w.each_session(partial(w.gateway.dispatch, name="MESSAGE_CREATE", data=message(number)))
 
     async with background() as group:
         group.start_soon(w.network.listen("gateway.test", 80).serve, w.gateway.handle)

@@ -56,9 +56,10 @@ async def test_each_way_identifies_its_shards_in_turn(start: Start, expected: li
 async def test_a_range_is_a_python_range_and_its_end_is_not_in_it() -> None:
     """serenity's pair [0, 3] is inclusive, and would be four shards."""
     async with client_world() as w, w.client() as client:
-        for pair in ((0, 3), [0, 3]):
+        pairs: list[Any] = [(0, 3), [0, 3]]
+        for pair in pairs:
             with pytest.raises(LocalProtocolError, match=r"range\(0, 4\) is 0 to 3"):
-                await client.start_shard_range(pair, 10)  # type: ignore[arg-type]
+                await client.start_shard_range(pair, 10)
         await client.start_shard_range(range(3), 10)
         await connected(w, client, 3)
         assert sorted(shards(w), key=str) == [(0, 10), (1, 10), (2, 10)]

@@ -147,6 +147,7 @@ async def test_a_wait_that_is_cancelled_ends_its_thread(anyio_backend: str) -> N
     """Otherwise it would hold the end of the process for as long as it had wanted to wait."""
 
     def waiting() -> bool:
+        # A Condition tells nobody who waits for it, and what is tested is that nobody does any more.
         return bool(gateway._record._changed._waiters)  # type: ignore[attr-defined]
 
     with embedded_gateway() as gateway:

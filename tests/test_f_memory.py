@@ -368,7 +368,7 @@ def raised() -> tuple[GatewayError, weakref.ref[Big]]:
         try:
             raise OSError("the first")
         except OSError:
-            raise ConnectError("the second")  # noqa: B904
+            raise ConnectError("the second")  # noqa: B904  # its context is one of the things that must go
     except ConnectError as error:
         return error, weakref.ref(big)
 

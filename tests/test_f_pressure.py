@@ -612,7 +612,7 @@ async def test_a_shard_that_a_client_gave_up_resumes_and_misses_no_message(
 ) -> None:
     store = MemoryStore()
     async with client_world(replay_events=5000, session_lifetime=1e9) as w:
-        options: dict[str, Any] = {"concurrency": 2, "store": lambda **_: store.__enter__()}
+        options: dict[str, Any] = {"concurrency": 2, "store": store}
         async with w.client(queue_limits=limits, **options) as client:
             handlers = Handlers(w, client, 0.0, is_stuck=True)
             await client.start_shards(1)

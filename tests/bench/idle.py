@@ -25,7 +25,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +33,7 @@ import anyio
 import anyio.abc
 
 from gateway_proto import ConnectionStage, Intents, Secret, ShardConfig
+from gateway_proto.config import TransportCompression
 from gateway_proto.events import MessageCreate
 from gateway_proto.fleet import ManagerAction, ShardStageUpdate
 from gateway_proto.server import ServerConfig
@@ -43,7 +44,11 @@ SHARDS: Final = 1_000
 SECONDS: Final = 120.0
 INTERVAL: Final = 10.0
 """Seconds between heartbeats: Discord's are 41.25, and the cost is in proportion to their number."""
-COMPRESSIONS: Final = ("none", "zlib-stream", "zstd-stream")
+COMPRESSIONS: Final[Mapping[str, TransportCompression | None]] = {
+    "none": None,
+    "zlib-stream": "zlib-stream",
+    "zstd-stream": "zstd-stream",
+}
 BARE: Final = "bare"
 START_LIMIT: Final = 120.0
 """Seconds for all of them to be READY."""
@@ -181,7 +186,7 @@ async def _fleet(task: Task) -> Row:
     config = ShardConfig(
         token=TOKEN,
         intents=Intents.GUILD_MESSAGES,
-        transport_compression=None if task.compress == "none" else task.compress,  # type: ignore[arg-type]
+        transport_compression=COMPRESSIONS[task.compress],
     )
     ready = _Countdown(task.shards)
     trouble: list[ManagerAction] = []

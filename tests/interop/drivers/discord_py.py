@@ -4,8 +4,8 @@ It always asks for transport compression: zstd-stream where a zstd module can be
 """
 
 import asyncio
+import functools
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import discord
@@ -13,7 +13,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from .lines import commands, log_to_lines, tell, tell_dispatch
+from .lines import commands, log_to_lines, serve_commands, tell, tell_dispatch
 
 
 class Bot(discord.Client):
@@ -63,17 +63,6 @@ async def obey(bot: Bot, command: dict[str, Any]) -> None:
             await bot.close()
 
 
-async def serve_commands(bot: Bot, lines: AsyncIterator[dict[str, Any]]) -> None:
-    async for command in lines:
-        try:
-            await obey(bot, command)
-            if command["do"] == "close":
-                return
-        except Exception as error:
-            tell("log", level="ERROR", text=f"{command['do']}: {error!r}"[:500])
-    await bot.close()
-
-
 async def main() -> None:
     log_to_lines()
     lines = commands()
@@ -88,7 +77,7 @@ async def main() -> None:
         status=discord.Status.idle,
     )
     tell("start", version=discord.__version__)
-    serving = asyncio.create_task(serve_commands(bot, lines))
+    serving = asyncio.create_task(serve_commands(lines, functools.partial(obey, bot), bot.close))
     try:
         await bot.start(options["token"])
     except discord.ConnectionClosed as error:

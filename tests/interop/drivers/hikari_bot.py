@@ -5,14 +5,14 @@ compression, is made by `GatewayShardImpl(compression=...)`; since a bot has no 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
 from typing import Any
 
 import hikari
 from hikari.api.shard import GatewayCompression
 from hikari.impl.shard import GatewayShardImpl
 
-from .lines import commands, log_to_lines, tell, tell_dispatch
+from .lines import commands, log_to_lines, serve_commands, tell, tell_dispatch
 
 
 def listen(bot: hikari.GatewayBot) -> None:
@@ -66,14 +66,7 @@ async def obey(bot: hikari.GatewayBot, command: dict[str, Any]) -> None:
             await bot.close()
 
 
-async def serve_commands(bot: hikari.GatewayBot, lines: AsyncIterator[dict[str, Any]]) -> None:
-    async for command in lines:
-        try:
-            await obey(bot, command)
-            if command["do"] == "close":
-                return
-        except Exception as error:
-            tell("log", level="ERROR", text=f"{command['do']}: {error!r}"[:500])
+async def close(bot: hikari.GatewayBot) -> None:
     if bot.is_alive:
         await bot.close()
 
@@ -92,7 +85,7 @@ async def main() -> None:
     )
     listen(bot)
     tell("start", version=hikari.__version__)
-    serving = asyncio.create_task(serve_commands(bot, lines))
+    serving = asyncio.create_task(serve_commands(lines, functools.partial(obey, bot), functools.partial(close, bot)))
     try:
         await bot.start(
             check_for_updates=False, activity=hikari.Activity(name=options["activity"]), status=hikari.Status.IDLE

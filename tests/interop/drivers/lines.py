@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 
@@ -24,6 +24,22 @@ async def commands() -> AsyncIterator[dict[str, Any]]:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         yield json.loads(line)
+
+
+async def serve_commands(
+    lines: AsyncIterator[dict[str, Any]],
+    obey: Callable[[dict[str, Any]], Awaitable[object]],
+    close: Callable[[], Awaitable[object]],
+) -> None:
+    """Obey each line, until one says `close` or there are no more: then `close`."""
+    async for command in lines:
+        try:
+            await obey(command)
+            if command["do"] == "close":
+                return
+        except Exception as error:
+            tell("log", level="ERROR", text=f"{command['do']}: {error!r}"[:500])
+    await close()
 
 
 class LogLines(logging.Handler):
