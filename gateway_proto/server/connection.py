@@ -74,6 +74,8 @@ _WebSocketFault = Close | AskReconnect | InvalidSession | RequestHeartbeat | Sen
 """What waits for the upgrade."""
 PORTION: Final = 64 * 2**10
 """Bytes from which on a drain takes no more out of a session's backlog."""
+MAX_FRAMES: Final = 500
+"""Of a client's, read in one input: about 20 ms. A read of 64 KiB can be ten thousand PINGs, and others wait."""
 _LOGOUT: Final = (NORMAL_CLOSURE, GOING_AWAY)
 
 
@@ -115,6 +117,8 @@ class ServerConnection:
         self._stalled_until: float | None = None
         # Actions or bytes are left over since then.
         self._work_at: float | None = None
+        # Frames are among what is left over.
+        self._is_busy = False
         self._says_hello = True
         self._instead: Refuse | Garbage | None = None
         self._waiting: list[Fault] = []
@@ -142,6 +146,11 @@ class ServerConnection:
     def is_open(self) -> bool:
         """It is a WebSocket, and not closing."""
         return self._state is ConnectionState.OPEN
+
+    @property
+    def is_busy(self) -> bool:
+        """More frames have come than one input reads: `handle_timeout` is due. A driver reads no more meanwhile."""
+        return self._is_busy
 
     @property
     def has_ended(self) -> bool:
@@ -183,6 +192,8 @@ class ServerConnection:
         self._last_now = max(self._last_now, now)
         if self._stalled_until is not None and now >= self._stalled_until:
             self._release(now)
+        if self._is_busy and not self._stalled:
+            self._read(now)
         silent_at = self._silent_at()
         if self._stalled:
             pass
@@ -225,7 +236,7 @@ class ServerConnection:
         return self._dialogue.silent_at() if self._state is ConnectionState.OPEN else None
 
     def _take_actions(self) -> list[ServerAction]:
-        self._work_at = None
+        self._work_at = self._last_now if self._is_busy and not self._stalled else None
         actions, self._actions = self._actions, []
         return actions
 
@@ -291,11 +302,15 @@ class ServerConnection:
     def _read(self, now: float) -> None:
         if self._state is ConnectionState.REQUEST:
             self._read_request(now)
-        while self._state in (ConnectionState.OPEN, ConnectionState.CLOSING) and not self._stalled:
+        self._is_busy = False
+        for _ in range(MAX_FRAMES):
+            if self._state not in (ConnectionState.OPEN, ConnectionState.CLOSING) or self._stalled:
+                return
             event = self._reader.next_event(self._inbox)
             if event is None:
                 return
             self._on_event(event, now)
+        self._is_busy = bool(self._inbox)
 
     def _read_request(self, now: float) -> None:
         request = self._exchange.next_request(self._inbox)
@@ -399,7 +414,7 @@ class ServerConnection:
             return
         self._state = ConnectionState.ENDED
         self._deadline = self._stalled_until = None
-        self._stalled = False
+        self._stalled = self._is_busy = False
         self._inbox.clear()
         self._outbox.chunk = None
         if abort:

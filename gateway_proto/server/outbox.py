@@ -25,7 +25,7 @@ class Outbox:
         self.split: int | None = None
         self._messages: list[bytes] = []
         # Bytes ready to be written, all before `_messages`.
-        self._wire: list[bytes] = []
+        self._wire: list[bytes | bytearray] = []
         self._drained = 0
         # Where in the stream to change which bits: {absolute position: mask}.
         self._corrupted: dict[int, int] = {}
@@ -45,7 +45,11 @@ class Outbox:
     def raw(self, data: bytes) -> None:
         """Queue bytes as they are."""
         self.frame_messages()
-        self._wire.append(data)
+        if self._wire and isinstance(self._wire[-1], bytearray):
+            # A client that does not read can ask for answers of two bytes: as objects they would be forty each.
+            self._wire[-1] += data
+        else:
+            self._wire.append(bytearray(data))
         self.unsent += len(data)
 
     def clear(self) -> None:

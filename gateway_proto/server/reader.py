@@ -37,6 +37,10 @@ class CloseEvent(NamedTuple):
     reason: str
 
 
+class FrameEvent(NamedTuple):
+    """A frame that means nothing by itself: a fragment but the last, a PONG. Told since it takes time, too."""
+
+
 class Violation(NamedTuple):
     """The client broke RFC 6455 or the bound; to be closed with `code`. Nothing after it is read."""
 
@@ -44,7 +48,10 @@ class Violation(NamedTuple):
     reason: str
 
 
-ReaderEvent: TypeAlias = PayloadEvent | PingEvent | CloseEvent | Violation
+ReaderEvent: TypeAlias = PayloadEvent | PingEvent | CloseEvent | FrameEvent | Violation
+
+
+_FRAME: Final = FrameEvent()
 
 
 class FrameReader:
@@ -59,21 +66,20 @@ class FrameReader:
         self._ended = False
 
     def next_event(self, inbox: bytearray) -> ReaderEvent | None:
-        """Cut frames off `inbox` until one means something; None: there is no whole one. After an end nothing is."""
-        while not self._ended:
-            end, too_large = self._frame_end(inbox)
-            if end is None:
-                return None
-            frame = bytes(inbox[:end])
-            del inbox[:end]
-            event = self._judge_frame(frame)
-            if too_large and event is None:
-                event = Violation(CloseCode.DECODE_ERROR, f"a payload exceeds {self._limit} bytes")
-            if event is not None:
-                self._ended = isinstance(event, CloseEvent | Violation)
-                return event
-        inbox.clear()
-        return None
+        """Cut a frame off `inbox` and say what it means; None: there is no whole one. After an end nothing is."""
+        if self._ended:
+            inbox.clear()
+            return None
+        end, too_large = self._frame_end(inbox)
+        if end is None:
+            return None
+        frame = bytes(inbox[:end])
+        del inbox[:end]
+        event = self._judge_frame(frame)
+        if too_large and event is None:
+            event = Violation(CloseCode.DECODE_ERROR, f"a payload exceeds {self._limit} bytes")
+        self._ended = isinstance(event, CloseEvent | Violation)
+        return _FRAME if event is None else event
 
     def _frame_end(self, inbox: bytearray) -> tuple[int | None, bool]:
         """Where the first frame ends (None if that is not here yet), and whether that is where it is given up."""

@@ -173,13 +173,14 @@ class _Socket:
         self._after(self._connection.receive_eof(self._clock.now()))
 
     def _on_timeout(self) -> bool:
+        was_busy = self._connection.is_busy
         actions = self._connection.handle_timeout(self._clock.now())
         self._after(actions)
-        return bool(actions)
+        return was_busy or bool(actions)
 
     def _after(self, actions: list[ServerAction]) -> None:
         self._act(actions)
-        if self._connection.is_stalled:
+        if self._connection.is_stalled or self._connection.is_busy:
             self._link.pause()
         else:
             self._link.resume()
