@@ -1,17 +1,20 @@
-"""`python -m tests.bench decode|idle|ready|road [--json] [--events N] [--rounds N] [--shards N] [--seconds S]`."""
+"""`python -m tests.bench decode|idle|ready|road|serve [--json] [--events N] [--rounds N] [--shards N]
+[--seconds S]`. Each name is a module here, and says what its rows are.
+"""
 
 import argparse
 import json
 from collections.abc import Callable
 from typing import Any
 
-from . import decode, idle, ready, road
+from . import decode, idle, ready, road, serve
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
     "decode": lambda arguments: decode.rows(arguments.events, arguments.rounds),
     "idle": lambda arguments: idle.rows(arguments.shards, arguments.seconds),
     "ready": lambda arguments: ready.rows(arguments.events, arguments.rounds),
     "road": lambda arguments: road.rows(arguments.events, arguments.rounds),
+    "serve": lambda arguments: serve.rows(arguments.events, arguments.rounds),
 }
 
 
