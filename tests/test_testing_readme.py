@@ -24,7 +24,7 @@ def test_the_script_finds_nothing_in_the_engine_and_what_is_forgotten(tmp_path: 
 
 
 @pytest.mark.failure("F40")
-@pytest.mark.parametrize("text, tests", [("TestMyClient", "2 passed"), ("def test_my_reader", "1 passed")])
+@pytest.mark.parametrize(("text", "tests"), [("TestMyClient", "2 passed"), ("def test_my_reader", "1 passed")])
 def test_its_tests_pass(text: str, tests: str, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(block_with(text))
     options = ("-p", "no:cacheprovider", "-q", "-W", "error", "test_it.py")
