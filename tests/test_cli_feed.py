@@ -2,18 +2,28 @@
 
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import anyio
 import pytest
 
 from gateway_proto import Intents, Secret, ShardConfig
-from gateway_proto.server import ServerAction, ServerConfig, ShardInfo, WorldConfig
+from gateway_proto.server import (
+    Drop,
+    Identified,
+    PreparedEvent,
+    Refuse,
+    ServerAction,
+    ServerConfig,
+    ShardInfo,
+    WorldConfig,
+)
 from gateway_proto.testing.stream import EventStream, Tally
 from gateway_transports.anyio import ShardRunner, open_shard
 from gateway_transports.cli.feed import TURN, Feeds, Pace, WorldFeed
 from gateway_transports.cli.journal import Journal
+from gateway_transports.cli.reel import REEL, ReelFeeds
 from gateway_transports.memory import MemoryNetwork, VirtualClock, virtual_time
 from gateway_transports.serve import Gateway
 from gateway_transports.tasks import background
@@ -237,3 +247,125 @@ async def test_as_fast_as_the_client_reads_nothing_is_lost(anyio_backend: str) -
         tally.sent(feed.number((0, 1)))
         assert tally.whole()
         assert tally.delivered > 2900
+
+
+# -- as fast as clients read ---------------------------------------------------------------------------------------
+
+
+def prepare(identified: Identified) -> Iterator[PreparedEvent]:
+    """Three events, but none for who has no intents."""
+    for at in range(3 if identified.intents else 0):
+        yield PreparedEvent.of("MESSAGE_CREATE", b'{"content":"%d"}' % at, (identified.shard or (0, 1))[0])
+
+
+class Reels:
+    """A gateway that plays reels in virtual time."""
+
+    def __init__(self, clock: VirtualClock, group: anyio.abc.TaskGroup, limit: int | None) -> None:
+        self.clock = clock
+        self.network = MemoryNetwork(clock, rng=random.Random(1), latency=(0.01, 0.03))
+        self.done: list[tuple[ShardInfo, int]] = []
+        config = ServerConfig(url=URL, resume_url=URL, identify_period=0.0)
+        self.gateway = Gateway(
+            config, rng=random.Random(2), clock=clock, on_action=lambda action: self.feeds.on_action(action)
+        )
+        self.feeds = ReelFeeds(
+            self.gateway,
+            group,
+            limit=limit,
+            prepare=prepare,
+            on_done=lambda shard, number: self.done.append((shard, number)),
+        )
+
+    def shard(
+        self, tally: Tally, shard: ShardInfo = (0, 1), intents: Intents = Intents.GUILDS
+    ) -> contextlib.AbstractAsyncContextManager[ShardRunner]:
+        return open_shard(
+            ShardConfig(token=Secret("t"), intents=intents, url=URL, shard=shard),
+            dialer=self.network,
+            clock=self.clock,
+            rng=random.Random(4),
+            sink=lambda event: tally.receive(event.name, event.raw),
+        )
+
+
+@contextlib.asynccontextmanager
+async def reels(limit: int | None = None) -> AsyncIterator[Reels]:
+    async with virtual_time() as clock, background() as group:
+        made = Reels(clock, group, limit)
+        group.start_soon(made.network.listen("gateway", 80).serve, made.gateway.handle)
+        yield made
+
+
+async def test_a_reel_is_played_over_and_over_under_new_numbers(anyio_backend: str) -> None:
+    tallies = Tally(), Tally()
+    async with reels(limit=1000) as made:
+        async with made.shard(tallies[0], (0, 2)), made.shard(tallies[1], (1, 2)):
+            await made.clock.sleep(10.0)
+        assert sorted(made.done) == [((0, 2), 1000), ((1, 2), 1000)]
+        assert made.feeds.numbers() == {(0, 2): 1000, (1, 2): 1000}
+    for index, tally in enumerate(tallies):
+        tally.sent(1000, index)
+        assert tally.whole()
+
+
+async def test_a_reel_waits_for_who_does_not_read_and_for_nobody_else(anyio_backend: str) -> None:
+    tallies = Tally(), Tally()
+    async with reels() as made, made.shard(tallies[0], (0, 2)), made.shard(tallies[1], (1, 2)):
+        await made.clock.sleep(0.5)
+        made.gateway.server.inject_next(Refuse(503), 100)
+        [first] = [session for session in made.gateway.server.sessions.values() if session.shard == (0, 2)]
+        made.gateway.inject(first.id, Drop())
+        await made.clock.sleep(0.1)
+        away = made.feeds.number((0, 2))
+        number = made.feeds.number((1, 2))
+        await made.clock.sleep(1.0)
+        assert made.feeds.number((0, 2)) == away > 0, "what it misses would be more than can be replayed"
+        assert made.feeds.number((1, 2)) > number
+
+
+async def test_two_sessions_of_a_shard_both_get_every_number(anyio_backend: str) -> None:
+    tallies = Tally(), Tally()
+    async with reels() as made, made.shard(tallies[0]):
+        await made.clock.sleep(0.2)
+        number = made.feeds.number((0, 1))
+        async with made.shard(tallies[1]):
+            await made.clock.sleep(0.2)
+        for tally in tallies:
+            tally.sent(number)
+            assert tally.names.total() > 0
+            assert tally.duplicated == tally.out_of_order == 0
+        assert tallies[0].lost == 0
+        assert tallies[1].delivered == 0, "it begins where the shard stood"
+        # What comes is numbered without a gap: the numbers behind the last one of the shard and nothing else.
+        tallies[1].sent(number + tallies[1].names.total())
+        assert number <= tallies[1].lost < number + 3 * TURN
+        assert tallies[1].never_sent < 3 * TURN
+
+
+async def test_a_reel_ends_with_its_session_and_the_next_goes_on(anyio_backend: str) -> None:
+    first, second = Tally(), Tally()
+    async with reels() as made:
+        async with made.shard(first) as runner:
+            await made.clock.sleep(0.5)
+            await runner.close(resumable=False)
+        number = made.feeds.number((0, 1))
+        await made.clock.sleep(1.0)
+        assert made.feeds.number((0, 1)) == number > 0
+        async with made.shard(second):
+            await made.clock.sleep(0.5)
+        second.sent(made.feeds.number((0, 1)))
+        assert second.counts()["lost"] >= number
+        assert second.duplicated == second.out_of_order == 0
+
+
+async def test_who_may_see_nothing_is_sent_nothing(anyio_backend: str) -> None:
+    tally = Tally()
+    async with reels(limit=10) as made, made.shard(tally, intents=Intents.none()):
+        await made.clock.sleep(5.0)
+        assert tally.names.total() == 0
+        assert made.done == []
+
+
+def test_a_reel_is_longer_than_a_turn() -> None:
+    assert REEL > TURN

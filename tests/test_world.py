@@ -13,6 +13,7 @@ from gateway_proto.intents import Intents
 from gateway_proto.sharding import shard_id_for
 from gateway_proto.world import SHARES, GuildWorld, WorldConfig, WorldEvent
 from gateway_proto.world.guilds import HELD
+from gateway_proto.world.world import REPEATABLE
 
 from .world_helpers import STRICT, Cache, decode, summary
 
@@ -383,3 +384,43 @@ def test_a_member_who_is_banned_leaves_voice_and_the_guild() -> None:
 def test_what_no_world_can_be_made_of(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidConfigError, match=f"^{named} must be"):
         WorldConfig(**settings)
+
+
+# -- events that are told again and again ------------------------------------------------------------------------------
+
+
+def test_each_lap_of_a_shards_repeatable_events_leaves_its_guilds_as_the_world_has_them() -> None:
+    world = made(guilds=30, members=8, outages=0.2)
+    events = list(world.repeatable(1, 3, 2000))
+    assert {event.name for event in events} == REPEATABLE
+    assert {shard_id_for(event.guild_id or 0, 3) for event in events} == {1}
+    cache = Cache()
+    own = [id for id in world.guilds_of(1, 3) if world.is_available(id)]
+    for guild_id in own:
+        cache.receive("GUILD_CREATE", decode(made(guilds=30, members=8, outages=0.2).guild_create(guild_id)))
+    for _ in range(2):
+        for event in events:
+            STRICT[event.name](event.data)
+            cache.receive(event.name, decode(event.data))
+        for guild_id in own:
+            known, now = cache.guilds[str(guild_id)], summary(decode(world.guild_create(guild_id)))
+            # GUILD_CREATE has no presence of who is offline.
+            known["presences"] = {id: status for id, status in known["presences"].items() if status != "offline"}
+            assert known == now
+
+
+def test_the_repeatable_events_of_a_shard_do_not_depend_on_other_shards() -> None:
+    alone, after = made(guilds=20), made(guilds=20)
+    events = list(alone.repeatable(0, 2, 300))
+    assert list(after.repeatable(1, 2, 300)) != events
+    assert list(after.repeatable(0, 2, 300)) == events
+
+
+def test_without_guilds_nothing_is_repeatable() -> None:
+    assert list(made(guilds=3, outages=1.0).repeatable(0, 1, 10)) == []
+    assert list(made(guilds=(5 << 22,)).repeatable(0, 2, 10)) == []
+
+
+def test_shares_without_a_repeatable_event_leave_messages() -> None:
+    world = made(shares={"CHANNEL_CREATE": 1.0})
+    assert {event.name for event in world.repeatable(0, 1, 10)} == {"MESSAGE_CREATE"}

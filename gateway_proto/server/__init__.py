@@ -112,6 +112,7 @@ from .faults import (
     Withhold,
 )
 from .gates import StartLimitStatus
+from .prepared import PreparedEvent
 from .reading import FAULTS, read_event, read_fault, read_moment, read_target
 from .script import AtSecond, Script, Step, read_script
 from .sent import SentLog, SentMessage
@@ -150,6 +151,7 @@ __all__ = [
     "OnUpgrade",
     "Outcome",
     "Planned",
+    "PreparedEvent",
     "Received",
     "Refuse",
     "Release",

@@ -5,7 +5,7 @@ say comes out of its own inputs: what others do to it (a dispatch, a fault, a RE
 driver, woken by `Wake`, calls `handle_timeout` and `data_to_send`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Final, Literal
 
@@ -247,6 +247,12 @@ class ServerConnection:
         # Told at the first of many: the driver drains them all.
         wake = not self._outbox
         self.send(payload)
+        return self._check_unsent(now) or wake
+
+    def deliver_all(self, payloads: Sequence[bytes], now: float) -> bool:
+        """Queue dispatches of the session."""
+        wake = not self._outbox
+        self._outbox.extend(payloads)
         return self._check_unsent(now) or wake
 
     def supersede(self, now: float) -> None:

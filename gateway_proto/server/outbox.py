@@ -3,10 +3,11 @@
 Here are also the faults that concern the shape of the stream and not its meaning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..websocket import FrameOpcode, encode_frame
+from ..websocket.frames import frame_header
 from .deflate import Deflater, Plain
 
 _FIN: Final = 0x80
@@ -37,6 +38,11 @@ class Outbox:
         """Queue a gateway message."""
         self._messages.append(payload)
         self.unsent += len(payload)
+
+    def extend(self, payloads: Sequence[bytes]) -> None:
+        """Queue gateway messages."""
+        self._messages += payloads
+        self.unsent += sum(map(len, payloads))
 
     def replay(self, payloads: list[bytes]) -> None:
         """Queue messages that the session holds anyway: they are not counted as unsent."""
@@ -70,7 +76,9 @@ class Outbox:
         if self.fragment is None and self.split is None:
             for message in self._messages:
                 opcode, payload = deflate(message)
-                append(encode_frame(opcode, payload))
+                # The header by itself: a payload is copied once, at the drain.
+                append(frame_header(opcode, len(payload)))
+                append(payload)
         else:
             for message in self._messages:
                 self._wire += self._split(*deflate(message))

@@ -4,7 +4,7 @@ Expiry needs no timer: it is judged by `now` whenever somebody asks. Times in se
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..close_codes import CloseCode
@@ -16,6 +16,7 @@ from .config import ServerConfig
 from .faults import FaultPlan
 from .gates import Buckets, StartLimit
 from .identify import IdentifyRequest, Refusal, ResumeRequest
+from .prepared import PreparedEvent
 from .session import ReplayBuffer, ServerSession
 
 UNSHARDED: Final[ShardInfo] = (0, 1)
@@ -81,14 +82,25 @@ class Registry:
 
     def dispatch(self, session: ServerSession, name: str, data: bytes, now: float) -> list[ServerAction]:
         """Send an event to a session, unless its lifetime without a connection is over."""
-        if session.detached_at is not None and now - session.detached_at >= self._config.session_lifetime:
+        if self._is_over(session, now):
             return [self.end(session, SessionEnd.EXPIRED)]
         return session.dispatch(name, data, now)
+
+    def dispatch_prepared(
+        self, session: ServerSession, events: Sequence[PreparedEvent], number: int, now: float
+    ) -> list[ServerAction]:
+        """Send events of which the first has this number, as `dispatch` would."""
+        if self._is_over(session, now):
+            return [self.end(session, SessionEnd.EXPIRED)]
+        return session.dispatch_prepared(events, number, now)
+
+    def _is_over(self, session: ServerSession, now: float) -> bool:
+        return session.detached_at is not None and now - session.detached_at >= self._config.session_lifetime
 
     def sweep(self, now: float, report: Callable[[ServerAction], None]) -> None:
         """Forget the sessions whose lifetime without a connection is over."""
         for session in list(self.sessions.values()):
-            if session.detached_at is not None and now - session.detached_at >= self._config.session_lifetime:
+            if self._is_over(session, now):
                 report(self.end(session, SessionEnd.EXPIRED))
                 self._expired[session.id] = None
                 if len(self._expired) > MAX_REMEMBERED:

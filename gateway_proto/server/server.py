@@ -1,7 +1,7 @@
 """The server: its connections and its sessions."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ..errors import LocalProtocolError
@@ -13,6 +13,7 @@ from .connection import ServerConnection
 from .faults import DispatchFault, Fault, FaultPlan, OnUpgrade, Planned
 from .gates import StartLimitStatus
 from .population import Population
+from .prepared import PreparedEvent
 from .registry import Registry
 from .session import ServerSession
 
@@ -85,6 +86,13 @@ class Server:
         """
         session = self._registry.sessions.get(session_id)
         return [] if session is None else self._registry.dispatch(session, name, data, now)
+
+    def dispatch_prepared(
+        self, session_id: Secret, events: Sequence[PreparedEvent], number: int, now: float
+    ) -> list[ServerAction]:
+        """Send a session events that were prepared, at a fraction of the cost: the first as this number, and so on."""
+        session = self._registry.sessions.get(session_id)
+        return [] if session is None else self._registry.dispatch_prepared(session, events, number, now)
 
     def dispatch_world(self, event: WorldEvent, now: float) -> list[ServerAction]:
         """Tell an event of `world` to each session whose shard and whose intents it concerns, as they let it be seen.

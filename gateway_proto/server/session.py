@@ -6,17 +6,16 @@ flight is replayed like any other and the numbers have no gaps.
 
 import math
 from collections import deque
-from functools import lru_cache
+from collections.abc import Sequence
 from itertools import dropwhile
 from typing import Any, Protocol
-
-import msgspec
 
 from ..secret import Secret
 from .actions import FaultFired, ServerAction, ShardInfo, Wake
 from .backlog import Backlog
 from .faults import DispatchFault, Fault, FaultPlan, Repeat, Swap, Withhold
 from .identify import IdentifyRequest
+from .prepared import PreparedEvent, head
 
 
 class Outlet(Protocol):
@@ -26,6 +25,9 @@ class Outlet(Protocol):
     def id(self) -> int: ...
     def deliver(self, payload: bytes, now: float) -> bool:
         """Queue a dispatch. True if the driver must be woken."""
+
+    def deliver_all(self, payloads: Sequence[bytes], now: float) -> bool:
+        """Queue several dispatches. True if the driver must be woken."""
 
     def supersede(self, now: float) -> None:
         """Close: the session was resumed elsewhere, and is no longer this connection's. Its driver must be woken."""
@@ -53,9 +55,18 @@ class ReplayBuffer:
     def append(self, sequence: int, payload: bytes) -> None:
         self._kept.append((sequence, payload))
         self._bytes += len(payload)
+        self._bound()
+
+    def _bound(self) -> None:
         # The last one stays, however large it is.
         while len(self._kept) > self._capacity or (self._bytes > self._max_bytes and len(self._kept) > 1):
             self._forget()
+
+    def extend(self, sequence: int, payloads: Sequence[bytes]) -> None:
+        """Append payloads of which the first has `sequence`."""
+        self._kept.extend(enumerate(payloads, sequence))
+        self._bytes += sum(map(len, payloads))
+        self._bound()
 
     def trim(self, sequence: int) -> None:
         """Forget everything up to `sequence`: the client has it."""
@@ -159,6 +170,19 @@ class ServerSession:
             return self._suffer(self._armed.popleft(), name, data, now)
         return self.emit(name, data, now)
 
+    def dispatch_prepared(self, events: Sequence[PreparedEvent], number: int, now: float) -> list[ServerAction]:
+        """Send events of which the first has this number, as `dispatch` would."""
+        if self._armed or self._swapped is not None or self._plan.has_sequences:
+            numbered = enumerate(events, number)
+            return [action for at, event in numbered for action in self.dispatch(event.name, event.data(at), now)]
+        first = self.sequence + 1
+        shift = number - first
+        payloads = [event.payload(at, at + shift) for at, event in enumerate(events, first)]
+        self.sequence += len(payloads)
+        self.buffer.extend(first, payloads)
+        outlet = self.outlet
+        return [Wake(connection_id=outlet.id)] if outlet is not None and outlet.deliver_all(payloads, now) else []
+
     def emit(self, name: str, data: bytes, now: float) -> list[ServerAction]:
         """Give a dispatch the next sequence, keep it, and queue it if a connection is there."""
         return self._deliver(self._keep(name, data), now)
@@ -166,7 +190,7 @@ class ServerSession:
     def _keep(self, name: str, data: bytes) -> bytes:
         self.sequence += 1
         # Joined and not encoded: `data` is JSON already, and may be large.
-        payload = b'%b%d,"op":0,"d":%b}' % (_head(name), self.sequence, data)
+        payload = b'%b%d,"op":0,"d":%b}' % (head(name), self.sequence, data)
         self.buffer.append(self.sequence, payload)
         return payload
 
@@ -194,9 +218,3 @@ class ServerSession:
                 self._swapped = (name, data)
                 return actions
         return [*actions, FaultFired(connection_id=self.connection_id, fault=fault)]
-
-
-@lru_cache(maxsize=1024)
-def _head(name: str) -> bytes:
-    # 0.1 µs instead of 0.4: an event's name is one of a few dozen.
-    return b'{"t":%b,"s":' % msgspec.json.encode(name)

@@ -16,6 +16,11 @@ _DIRECT: Final = (
 _CONTENT: Final = int(Intents.MESSAGE_CONTENT)
 
 
+def seen(event: WorldEvent, intents: int) -> bytes | None:
+    """The `d` that a session with these intents is sent, None if it is not told."""
+    return shown(event, intents) if is_told(event, intents) else None
+
+
 def is_told(event: WorldEvent, intents: int) -> bool:
     """A session with these intents gets the event."""
     needed = _needed(event.name, event.guild_id is None, event.is_own)

@@ -57,6 +57,7 @@ class EventStream(Iterator[GeneratedEvent]):
         shard: (id, total); each guild of the stream belongs to it.
         guilds: how many guilds to make up, or their ids.
         shares: how often each event comes; any of the names in `SHARES`, and GUILD_CREATE.
+        numbered: with the two fields.
 
     Raises:
         ValueError: no guilds, a guild that another shard owns, or an event that is not made here.
@@ -69,6 +70,7 @@ class EventStream(Iterator[GeneratedEvent]):
         shard: tuple[int, int] = (0, 1),
         guilds: int | Sequence[int] = 40,
         shares: Mapping[str, float] = SHARES,
+        numbered: bool = True,
     ) -> None:
         ids = guild_ids(rng, shard, guilds) if isinstance(guilds, int) else tuple(guilds)
         if not ids or any(shard_id_for(guild_id, shard[1]) != shard[0] for guild_id in ids):
@@ -82,6 +84,7 @@ class EventStream(Iterator[GeneratedEvent]):
         self._weights = list(accumulate(shares.values()))
         self._makers: dict[str, Callable[[], Payload]] = world.makers
         self._shard = shard[0]
+        self._numbered = numbered
         self._encode = msgspec.json.Encoder().encode
         self.number: int = 0
         """The number of the last event made."""
@@ -90,8 +93,9 @@ class EventStream(Iterator[GeneratedEvent]):
         [name] = self._choices(self._names, cum_weights=self._weights)
         payload = self._makers[name]()
         self.number += 1
-        payload["_shard"] = self._shard
-        payload["_number"] = self.number
+        if self._numbered:
+            payload["_shard"] = self._shard
+            payload["_number"] = self.number
         return GeneratedEvent(name, self._encode(payload))
 
 

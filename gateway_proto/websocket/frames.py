@@ -4,6 +4,7 @@ wsproto would draw masks from the system; here a client's mask comes from the ca
 give the same bytes.
 """
 
+import struct
 from enum import IntEnum
 from typing import Final
 
@@ -22,19 +23,25 @@ class FrameOpcode(IntEnum):
 MAX_CONTROL_PAYLOAD: Final = 125
 _FIN: Final = 0x80
 _MASKED: Final = 0x80
+_SHORT: Final = struct.Struct(">BB").pack
+_MEDIUM: Final = struct.Struct(">BBH").pack
+_LONG: Final = struct.Struct(">BBQ").pack
 
 
 def encode_frame(opcode: FrameOpcode, payload: bytes, mask: bytes | None = None) -> bytes:
     """One whole, unfragmented frame. `mask` is four bytes from a client, None from a server."""
-    size = len(payload)
-    flag = 0 if mask is None else _MASKED
+    if mask is None:
+        return frame_header(opcode, len(payload)) + payload
+    return frame_header(opcode, len(payload), _MASKED) + mask + apply_mask(payload, mask)
+
+
+def frame_header(opcode: FrameOpcode, size: int, flag: int = 0) -> bytes:
+    """What comes before the payload of a whole frame, or before its mask (then with the flag that says so)."""
     if size < 126:
-        header = bytes((_FIN | opcode, flag | size))
-    elif size < 65536:
-        header = bytes((_FIN | opcode, flag | 126)) + size.to_bytes(2)
-    else:
-        header = bytes((_FIN | opcode, flag | 127)) + size.to_bytes(8)
-    return header + payload if mask is None else header + mask + apply_mask(payload, mask)
+        return _SHORT(_FIN | opcode, flag | size)
+    if size < 65536:
+        return _MEDIUM(_FIN | opcode, flag | 126, size)
+    return _LONG(_FIN | opcode, flag | 127, size)
 
 
 def apply_mask(payload: bytes, mask: bytes) -> bytes:

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from ..intents import Intents
+from ..sharding import shard_id_for
 from .config import LARGE, WorldConfig
 from .guild import VOICE, Guild
 from .guilds import Guilds
@@ -28,6 +29,15 @@ _TRIES: Final = 8
 _BUSY: Final = 500
 _BUSY_SHARE: Final = 0.95
 """Of the events, those in the first `_BUSY` guilds: most guilds of a large bot are quiet, and so need not be held."""
+_REPEATED_GUILDS: Final = 100
+REPEATABLE: Final = frozenset(
+    {
+        "MESSAGE_CREATE", "PRESENCE_UPDATE", "TYPING_START", "VOICE_STATE_UPDATE", "MESSAGE_REACTION_ADD",
+        "MESSAGE_UPDATE", "GUILD_MEMBER_UPDATE", "MESSAGE_DELETE", "INTERACTION_CREATE", "MESSAGE_REACTION_REMOVE",
+        "CHANNEL_UPDATE", "GUILD_ROLE_UPDATE",
+    }
+)  # fmt: skip
+"""Events that a client can be told twice: what they show replaces what was there."""
 _ONLINE: Final[Payload] = {"status": "online", "client_status": {"web": "online"}, "activities": []}
 
 
@@ -68,11 +78,8 @@ class GuildWorld:
         self._scene = Scene(self._users, self._guilds, self._draw, application_id)
         self._people = People(self._scene)
         self._talk = Talk(self._scene)
-        self._makers: dict[str, Maker] = {
-            **self._talk.makers,
-            **self._people.makers,
-            **Places(self._scene, self._people).makers,
-        }
+        self._makers = _makers(self._scene, self._people, self._talk)
+        self._seed = seed
         shares = self.config.shares
         self._names: Sequence[str] = list(shares)
         self._weights = list(accumulate(shares.values()))
@@ -296,6 +303,31 @@ class GuildWorld:
         self._scene.forget_messages(lambda message: message.guild_id == guild_id)
         return WorldEvent("GUILD_DELETE", guild_id, encode({"id": str(guild_id)}))
 
+    def repeatable(self, index: int, total: int, count: int) -> Iterator[WorldEvent]:
+        """At most so many events of a shard's guilds that may be told to it again and again.
+
+        Nothing comes to be or goes by them, and each lap of them leaves the guilds as the first did. They depend on
+        the shard, and not on what was asked for others.
+
+        None, if it has no guilds or they are in an outage.
+        """
+        own = [guild_id for guild_id in self.guilds_of(index, total) if self.is_available(guild_id)][:_REPEATED_GUILDS]
+        draw = Shapes(random.Random(mix(self._seed, 11, index, total)))
+        scene = Scene(self._users, self._guilds, draw, self._scene.application_id)
+        talk = Talk(scene)
+        makers = _makers(scene, People(scene), talk)
+        shares = {name: share for name, share in self.config.shares.items() if name in REPEATABLE and share}
+        names, weights = list(shares), list(accumulate(shares.values()))
+        for _ in range(count if own else 0):
+            draw.tick()
+            event = scene.next_following()
+            guild = self._guilds.look(own[int(draw.random() ** 2.5 * len(own))])
+            if event is None and names:
+                event = makers[draw.rng.choices(names, cum_weights=weights)[0]](guild)
+            event = event or talk.create(guild)
+            if event.guild_id is not None and shard_id_for(event.guild_id, total) == index:
+                yield event
+
     def _plan_recovery(self, guild_id: int) -> None:
         length = 1 + int(self._draw.rng.expovariate(1 / self.config.outage_length))
         heapq.heappush(self._outages, (self.drawn + length, guild_id))
@@ -317,3 +349,7 @@ class GuildWorld:
             if back is not None:
                 return back
         return self._talk.stranger()
+
+
+def _makers(scene: Scene, people: People, talk: Talk) -> dict[str, Maker]:
+    return {**talk.makers, **people.makers, **Places(scene, people).makers}

@@ -2,9 +2,9 @@
 
 Rows {clients, events_per_s, server_cpu, ratio_to_raw_socket, kib_per_idle_connection}:
 
-- events_per_s: dispatches written, of all clients together; the mixed stream (some 900 bytes each), `broadcast` to
-  sessions without compression, `BURST` events between two turns of the event loop. A process of its own reads and
-  throws away; the clock runs until the last byte is handed to the kernel.
+- events_per_s: dispatches written, of all clients together, as by `gateway-proto serve --rate max`: the mixed stream
+  (some 900 bytes each), prepared, to sessions without compression. A process of its own reads and throws away; the
+  clock runs until the last byte is handed to the kernel.
 - server_cpu: the processor time of the server's process over that time, in percent of one core.
 - ratio_to_raw_socket: how many times as long the gateway takes as a process that sends the same bytes in the same
   chunks by plain anyio streams, a task a client; the median of the rounds.
@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,17 +35,15 @@ import anyio.abc
 import anyio.lowlevel
 
 from gateway_proto import Secret
-from gateway_proto.server import Identified, ServerAction, ServerConfig, ServerConnection
-from gateway_proto.testing import mixed
+from gateway_proto.server import Identified, PreparedEvent, ServerAction, ServerConfig, ServerConnection
+from gateway_proto.testing import EventStream
 from gateway_proto.websocket import FrameOpcode, encode_frame
+from gateway_transports.cli.reel import REEL, ReelFeeds
 from gateway_transports.serve import Gateway, serve
 
-CLIENTS: Final = (1, 10, 100)
+CLIENTS: Final = (1, 16, 100)
 IDLE: Final = 300
-BURST: Final = 10
 ROUNDS: Final = 3
-MAX_UNSENT: Final = 2**18
-"""Bytes queued for a client at which the sender waits for it."""
 LIMIT: Final = 120.0
 """Seconds for any one process."""
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -76,7 +75,7 @@ class Usage(NamedTuple):
 def rows(events: int, rounds: int) -> list[Row]:
     """One row for each number of clients; `events` times ten are written in each round, of all clients together."""
     idle = _run(Task(IDLE, 0, []))
-    return [_row(clients, max(BURST, 10 * events // clients), min(rounds, ROUNDS), idle.kib) for clients in CLIENTS]
+    return [_row(clients, max(1, 10 * events // clients), min(rounds, ROUNDS), idle.kib) for clients in CLIENTS]
 
 
 def _row(clients: int, events: int, rounds: int, kib: float) -> Row:
@@ -172,16 +171,22 @@ async def _gateway(task: Task) -> None:
     config = ServerConfig(
         token=Secret("bench"), max_concurrency=task.clients, session_limit=2 * task.clients, heartbeat_interval=600.0
     )
-    events = [next(stream) for stream in [mixed(random.Random(1))] for _ in range(min(task.events, 2000))]
-    ready = anyio.Event()
-    count = 0
+    events = [PreparedEvent.of(*event, shard_id=0) for event in islice(_unnumbered(), REEL)]
+    ready, done = anyio.Event(), anyio.Event()
+    identified: list[Identified] = []
+    left = task.clients
 
     def note(action: ServerAction) -> None:
-        nonlocal count
         if isinstance(action, Identified):
-            count += 1
-            if count == task.clients:
+            identified.append(action)
+            if len(identified) == task.clients:
                 ready.set()
+
+    def on_done(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
 
     async with serve(config, on_action=note) as gateway:
         before = _private_kib()
@@ -191,17 +196,22 @@ async def _gateway(task: Task) -> None:
         await _drained(gateway)
         kib = round((_private_kib() - before) / task.clients, 1)
         first = next(iter(gateway.server.connections.values()))
-        with _chunks_of(first) as chunks:
-            async with _measured() as usage:
-                for number in range(0, task.events, BURST):
-                    for at in range(number, min(number + BURST, task.events)):
-                        name, data = events[at % len(events)]
-                        gateway.broadcast(name, data)
-                    await anyio.lowlevel.checkpoint()
-                    while first._outbox.unsent > MAX_UNSENT:
-                        await anyio.lowlevel.checkpoint()
-                await _drained(gateway)
+        async with anyio.create_task_group() as group:
+            with _chunks_of(first) as chunks:
+                async with _measured() as usage:
+                    if task.events:
+                        feeds = ReelFeeds(
+                            gateway, group, limit=task.events, prepare=lambda identified: events, on_done=on_done
+                        )
+                        for action in identified:
+                            feeds.on_action(action)
+                        await done.wait()
+                    await _drained(gateway)
         print(json.dumps([*usage, kib, chunks]), flush=True)
+
+
+def _unnumbered() -> EventStream:
+    return EventStream(random.Random(1), numbered=False)
 
 
 async def _drained(gateway: Gateway) -> None:

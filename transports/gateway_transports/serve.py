@@ -11,7 +11,7 @@ not read, is silent or sends too much, and by the socket's own buffers for the r
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 import anyio
@@ -23,6 +23,7 @@ from gateway_proto.server import (
     CloseSocket,
     Effect,
     Fault,
+    PreparedEvent,
     Server,
     ServerAction,
     ServerConfig,
@@ -47,6 +48,8 @@ ACCEPT_AGAIN: Final = 0.1
 """Seconds until the next try, when the process has no file descriptor for another socket."""
 HIGH_WATER: Final = 2**20
 """Bytes queued for a client, beyond which who has no pace of his own waits for it."""
+ROOM: Final = 2**18
+"""Bytes queued for a client, beyond which what is meant for it alone waits: more would only be copied more often."""
 _DEFAULT_URL: Final = ServerConfig().url
 
 
@@ -93,6 +96,22 @@ class Gateway:
         """Some client is there, each has its guilds, and none is so far behind that what it has not read piles up."""
         there = [connection for connection in self.server.connections.values() if connection.session is not None]
         return bool(there) and not any(connection.unsent > HIGH_WATER or connection.has_backlog for connection in there)
+
+    def has_room_for(self, session_id: Secret) -> bool:
+        """A session has a connection, and its guilds, and is not so far behind that what was not read piles up."""
+        session = self.server.sessions.get(session_id)
+        connection = None if session is None else self.server.connections.get(session.connection_id or 0)
+        return connection is not None and connection.unsent <= ROOM and not connection.has_backlog
+
+    def next_drain(self, session_id: Secret) -> anyio.Event:
+        """Is set when the next bytes are taken to be written to a session's client; never, if that is not there."""
+        session = self.server.sessions.get(session_id)
+        socket = None if session is None else self._sockets.get(session.connection_id or 0)
+        return anyio.Event() if socket is None else socket.drained
+
+    def dispatch_prepared(self, session_id: Secret, events: Sequence[PreparedEvent], number: int) -> None:
+        """Send a session events that were prepared, the first as this number."""
+        self.act(self.server.dispatch_prepared(session_id, events, number, self.clock.now()))
 
     def broadcast(self, name: str, data: bytes) -> None:
         """Send an event to every session."""
@@ -149,6 +168,13 @@ class _Socket:
         self._act = act
         self._ticker = Ticker(clock, connection.next_timeout, self._on_timeout)
         self._link = Link(stream, clock, on_data=self._on_data, on_eof=self._on_eof, drain=self._drain)
+        self._drained: anyio.Event | None = None
+
+    @property
+    def drained(self) -> anyio.Event:
+        """Is set at the next drain."""
+        self._drained = self._drained or anyio.Event()
+        return self._drained
 
     async def run(self) -> None:
         async with anyio.create_task_group() as group:
@@ -189,6 +215,9 @@ class _Socket:
     def _drain(self) -> bytes:
         data = self._connection.data_to_send(self._clock.now())
         self._ticker.rearm()
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
         return data
 
 

@@ -4,9 +4,10 @@ import contextlib
 import json
 import random
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Any, Final, TextIO, TypeAlias
 
 import anyio
 import anyio.abc
@@ -15,8 +16,10 @@ import typer
 from rich.console import Console
 
 from gateway_proto import InvalidConfigError, Secret
-from gateway_proto.server import Script, ServerAction, ServerConfig, ShardInfo, WorldConfig
+from gateway_proto.server import Identified, PreparedEvent, Script, ServerAction, ServerConfig, ShardInfo, WorldConfig
+from gateway_proto.server.visibility import seen
 from gateway_proto.testing.stream import EventStream
+from gateway_proto.world import GuildWorld
 
 from ..control import ScriptError, applied, load_script, play, serve_control
 from ..errors import ListenError
@@ -24,14 +27,17 @@ from ..serve import Gateway
 from ..serve import serve as serve_gateway
 from ..tasks import background
 from .certificate import ThrowAwayAuthority
-from .feed import Feeds, WorldFeed
+from .feed import UNSHARDED, Feeds, WorldFeed
 from .journal import Journal
 from .options import InputError, printable
+from .reel import REEL, ReelFeeds
 from .signals import interruptible
 
 _REPLAY_PER_GUILD: Final = 75
 _MAX_STREAMED: Final = 2500
-"""Guilds of a shard, as of Discord's own."""
+"""Guilds of a shard, as of Discord's own; with more, they are those of a world."""
+_MEMBERS: Final = 100
+"""Of each of its guilds, unless --members says."""
 _MIN_RATE: Final = 0.001
 _MAX_RATE: Final = 1_000_000.0
 
@@ -59,6 +65,25 @@ class _ControlOptions(msgspec.Struct, frozen=True):
     token: Secret | None
 
 
+_Rate: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="N|max",
+        help="Events a second for each shard; max is as fast as each client reads: a thousand of its events, made once"
+        " and sent over and over.",
+    ),
+]
+_Members: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1_000_000,
+        help="About how many each guild has; 100, if there are more than 2500 guilds. READY then lists the guilds, and"
+        " everything is consistent with them; --rate and --events are of all guilds together.",
+    ),
+]
+
+
 def serve(
     host: Annotated[str, typer.Option(help="The name or address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
@@ -68,23 +93,16 @@ def serve(
     shards: Annotated[int, typer.Option(min=1, help="The count that GET /gateway/bot recommends.")] = 1,
     max_concurrency: Annotated[int, typer.Option(min=1, help="IDENTIFYs in 5 seconds, one for each bucket.")] = 1,
     session_limit: Annotated[int, typer.Option(min=0, help="IDENTIFYs in 24 hours.")] = 1000,
-    rate: Annotated[
-        str, typer.Option(metavar="N|max", help="Events a second for each shard; max is as fast as clients read.")
-    ] = "10",
+    rate: _Rate = "10",
     events: Annotated[int | None, typer.Option(min=0, help="Events for each shard; without end if left out.")] = None,
     seed: Annotated[int, typer.Option(help="Of the events.")] = 0,
     guilds: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Made-up guilds of each shard; with --members, of the bot.")
-    ] = 40,
-    members: Annotated[
-        int | None,
+        int,
         typer.Option(
-            min=1,
-            max=1_000_000,
-            help="About how many each guild has. READY then lists the guilds, and everything is consistent with them;"
-            " --rate and --events are of all guilds together.",
+            min=1, max=100_000, help="Made-up guilds of each shard; with --members, or more than 2500, of the bot."
         ),
-    ] = None,
+    ] = 40,
+    members: _Members = None,
     journal: Annotated[
         Path | None, typer.Option(help="Write what clients do, as JSON lines, into this file, which is overwritten.")
     ] = None,
@@ -107,7 +125,7 @@ def serve(
     client's choice. A stream goes on while its shard is away, for a RESUME to replay.
 
     With --members there is one world of guilds: each shard gets its own, by the intents it has asked for, and is told
-    what happens in them.
+    what happens in them. With --rate max --events is for each shard, in a world too.
     """
     options = _Options(
         host=host,
@@ -196,7 +214,17 @@ async def _controlled(gateway: Gateway, options: _ControlOptions | None) -> Asyn
         yield told
 
 
-def _feeds(options: _Options, gateway: Gateway, group: anyio.abc.TaskGroup, journal: Journal) -> Feeds | WorldFeed:
+def _feeds(
+    options: _Options, gateway: Gateway, group: anyio.abc.TaskGroup, journal: Journal
+) -> Feeds | WorldFeed | ReelFeeds:
+    if options.rate is None:
+        return ReelFeeds(
+            gateway,
+            group,
+            limit=options.events,
+            prepare=lambda identified: _prepared(options, gateway.server.world, identified),
+            on_done=journal.last,
+        )
     if gateway.server.world is None:
         return Feeds(
             gateway,
@@ -212,12 +240,10 @@ def _feeds(options: _Options, gateway: Gateway, group: anyio.abc.TaskGroup, jour
 
 
 def _world(guilds: int, members: int | None, seed: int) -> WorldConfig | None:
-    if members is None:
-        if guilds > _MAX_STREAMED:
-            raise InputError(f"--guilds must be at most {_MAX_STREAMED}, unless --members is given")
+    if members is None and guilds <= _MAX_STREAMED:
         return None
     try:
-        return WorldConfig(guilds=guilds, members=members, seed=seed, numbered=True)
+        return WorldConfig(guilds=guilds, members=members or _MEMBERS, seed=seed, numbered=True)
     except InvalidConfigError as error:
         raise InputError(str(error)) from error
 
@@ -233,9 +259,22 @@ def _parse_rate(text: str) -> float | None:
     raise InputError(f"--rate must be {_MIN_RATE:g} to {_MAX_RATE:g} events a second, or max")
 
 
-def _stream(options: _Options, shard: ShardInfo) -> EventStream:
+def _stream(options: _Options, shard: ShardInfo, *, numbered: bool = True) -> EventStream:
     rng = random.Random(f"{options.seed}/{shard[0]}/{shard[1]}")
-    return EventStream(rng, shard=shard, guilds=options.guilds)
+    return EventStream(rng, shard=shard, guilds=options.guilds, numbered=numbered)
+
+
+def _prepared(options: _Options, world: GuildWorld | None, identified: Identified) -> Iterator[PreparedEvent]:
+    """What a session is sent as fast as it reads."""
+    shard = identified.shard or UNSHARDED
+    if world is None:
+        for name, data in islice(_stream(options, shard, numbered=False), REEL):
+            yield PreparedEvent.of(name, data, shard[0])
+        return
+    for event in world.repeatable(*shard, REEL):
+        shown = seen(event, identified.intents)
+        if shown is not None:
+            yield PreparedEvent.of(event.name, shown, shard[0])
 
 
 def _announce(url: str, ca_file: Path | None, control: dict[str, str]) -> None:
