@@ -8,6 +8,7 @@ All of it runs in one event loop. What one client can make it hold is bounded: b
 not read, is silent or sends too much, and by the socket's own buffers for the rest.
 """
 
+import asyncio
 import contextlib
 import random
 import ssl
@@ -288,6 +289,7 @@ class Acceptor:
                 await anyio.sleep(ACCEPT_AGAIN)
 
     async def accept(self, accepted: anyio.abc.SocketStream) -> None:
+        hold(accepted)
         stream = SocketStream(accepted)
         if self._free == 0:
             await stream.aclose()
@@ -308,6 +310,17 @@ class Acceptor:
         except (TlsError, TimeoutError):
             return  # a port scanner, or a client that does not trust the certificate; it has been told by an alert
         await self._serve(wrapped)
+
+
+def hold(accepted: anyio.abc.SocketStream) -> None:
+    """Let what an accepted socket brings wait in the kernel until it is read.
+
+    On asyncio, anyio holds its own dialled sockets so, and accepted ones only once a reader has found nothing: who floods
+    from the first byte on would be read without end, into a queue without a bound. There is no public way to it.
+    """
+    transport = getattr(accepted, "_transport", None)
+    if isinstance(transport, asyncio.ReadTransport):
+        transport.pause_reading()
 
 
 def _named(config: ServerConfig, host: str, port: int, *, tls: bool) -> ServerConfig:
