@@ -1,4 +1,4 @@
-"""What an accepted socket brings waits in the kernel until somebody reads it: nothing else bounds what is held of it."""
+"""What an accepted socket brings waits in the kernel until it is read: nothing else bounds what is held of it."""
 
 import socket
 

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import anyio
+import msgspec
 import pytest
 
 from gateway_proto import Intents, Secret, ShardConfig
 from gateway_proto.server import (
+    ConnectionRefused,
     Drop,
     Identified,
     PreparedEvent,
@@ -191,6 +193,15 @@ async def test_what_is_refused_over_http_is_told(anyio_backend: str) -> None:
         }
 
 
+async def test_a_socket_too_many_is_told(anyio_backend: str) -> None:
+    async with world() as made:
+        made.gateway.act([ConnectionRefused(limit=7, answered=True), ConnectionRefused(limit=7, answered=False)])
+        assert [line | {"at": 0} for line in made.lines] == [
+            {"at": 0, "event": "refusal", "connection": None, "status": status, "reason": "7 connections are open"}
+            for status in (503, None)
+        ]
+
+
 # -- a world of guilds ---------------------------------------------------------------------------------------------
 
 
@@ -324,23 +335,30 @@ async def test_a_reel_waits_for_who_does_not_read_and_for_nobody_else(anyio_back
         assert made.feeds.number((1, 2)) > number
 
 
+class Numbers(Tally):
+    """Every number, as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[int] = []
+
+    def receive(self, name: str, raw: bytes | msgspec.Raw) -> int | None:
+        number = super().receive(name, raw)
+        if number is not None:
+            self.came.append(number)
+        return number
+
+
 async def test_two_sessions_of_a_shard_both_get_every_number(anyio_backend: str) -> None:
-    tallies = Tally(), Tally()
-    async with reels() as made, made.shard(tallies[0]):
+    first, second = Numbers(), Numbers()
+    async with reels() as made, made.shard(first):
         await made.clock.sleep(0.2)
         number = made.feeds.number((0, 1))
-        async with made.shard(tallies[1]):
+        async with made.shard(second):
             await made.clock.sleep(0.2)
-        for tally in tallies:
-            tally.sent(number)
-            assert tally.names.total() > 0
-            assert tally.duplicated == tally.out_of_order == 0
-        assert tallies[0].lost == 0
-        assert tallies[1].delivered == 0, "it begins where the shard stood"
-        # What comes is numbered without a gap: the numbers behind the last one of the shard and nothing else.
-        tallies[1].sent(number + tallies[1].names.total())
-        assert number <= tallies[1].lost < number + 3 * TURN
-        assert tallies[1].never_sent < 3 * TURN
+        assert first.came == list(range(1, len(first.came) + 1))
+        assert second.came[0] > number > 0, "it begins where the shard stands"
+        assert second.came == list(range(second.came[0], second.came[0] + len(second.came)))
 
 
 async def test_a_reel_ends_with_its_session_and_the_next_goes_on(anyio_backend: str) -> None:

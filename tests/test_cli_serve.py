@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import msgspec
 import pytest
 
 from gateway_proto import Intents, Reconnect, Secret, ShardConfig
@@ -71,6 +72,22 @@ async def test_a_stream_goes_on_over_drops_and_the_journal_says_so(anyio_backend
     for secret in (TOKEN, session_id):
         assert secret not in journal.read_text()
         assert secret.encode() not in served.seen
+
+
+async def test_ready_lists_the_guilds_of_the_stream(anyio_backend: str) -> None:
+    with command("serve", "--guilds", "3", "--rate", "1000", "--seed", "5") as served:
+        url = served.line()["url"]
+        for shard in (None, (5, 7)):
+            async with open_shard(config(url, shard=shard)) as runner:
+                ready = (await anext(runner)).data
+                assert isinstance(ready, Ready)
+                assert len({guild.id for guild in ready.guilds}) == 3
+                seen: set[str] = set()
+                while len(seen) < 3:
+                    payload = msgspec.json.decode((await anext(runner)).raw)
+                    seen |= {payload["guild_id"]} if "guild_id" in payload else set()
+                assert {int(guild_id) for guild_id in seen} == {guild.id for guild in ready.guilds}
+        assert served.end(signal.SIGTERM) == (0, "")
 
 
 async def test_a_world_of_guilds(anyio_backend: str) -> None:

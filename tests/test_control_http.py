@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_proto.intents import Intents
 from gateway_proto.secret import Secret
-from gateway_proto.server import Control, ControlConnection, SentLog, ServerConfig
+from gateway_proto.server import Control, ControlConnection, SentLog, ServerConfig, WorldConfig
 from gateway_proto.server.actions import Received
 from gateway_proto.server.control import MAX_BODY
 from gateway_proto.websocket import FrameOpcode, encode_frame
@@ -91,6 +92,84 @@ def test_a_fault_strikes() -> None:
     assert api.post("fault", {"target": {"connection": 99}, "fault": "drop"})[0] == 404
 
 
+def world_api(**settings: Any) -> Api:
+    world = WorldConfig(guilds=4, members=5, numbered=True, **settings)
+    return Api(ServerConfig(identify_period=0.0, world=world))
+
+
+def test_things_happen_in_the_world_and_those_whom_they_concern_are_told() -> None:
+    api = world_api()
+    client = api.client()
+    client.identify(intents=int(Intents.all()))
+    before = len(client.events())
+    status, answer = api.post("world", {"events": 50})
+    assert status == 200
+    names = [happened["t"] for happened in answer["happened"]]
+    assert len(names) == 50
+    assert client.events()[before:] == names
+    guild_ids = {str(guild_id) for guild_id in api.server.world.guild_ids} if api.server.world else set()
+    assert {happened["guild"] for happened in answer["happened"]} - {None} <= guild_ids
+    numbers = [received["d"]["_number"] for received in client.received[1 + before :]]
+    assert numbers == list(range(1, 51))
+    assert client.session_id.reveal() not in json.dumps(answer)
+
+
+def test_a_guild_goes_away_and_comes_back() -> None:
+    api = world_api()
+    client = api.client()
+    client.identify(intents=int(Intents.GUILDS))
+    world = api.server.world
+    assert world is not None
+    guild_id = world.guild_ids[2]
+    for outage, name in ((True, "GUILD_DELETE"), (False, "GUILD_CREATE")):
+        body = {"guild": str(guild_id), "outage": outage}
+        assert api.post("world", body) == (200, {"happened": [{"t": name, "guild": str(guild_id)}]})
+        assert (client.events()[-1], client.received[-1]["d"]["id"]) == (name, str(guild_id))
+        assert world.is_available(guild_id) is not outage
+        status, answer = api.post("world", body)
+        assert (status, answer["message"]) == (
+            409,
+            f"guild {guild_id} is unavailable already" if outage else f"guild {guild_id} has no outage",
+        )
+    status, answer = api.post("world", {"guild": 7, "outage": True})
+    assert (status, answer) == (404, {"message": "the bot is not in guild 7: READY lists the guilds"})
+
+
+def test_without_a_world_nothing_happens_in_it() -> None:
+    api = Api()
+    for body in ({"events": 1}, {"guild": "1", "outage": True}, b"nonsense"):
+        status, answer = api.post("world", body)
+        assert status == 409
+        assert answer == {"message": "there is no world: serve --members, or ServerConfig.world, makes one"}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"[]", "the body: must be a JSON object in UTF-8"),
+        ({}, "guild: must be the id of a guild, beside outage; or give events alone"),
+        ({"outage": True}, "guild: must be the id of a guild"),
+        ({"guild": "1"}, "outage: must be true or false"),
+        ({"guild": "1", "outage": 1}, "outage: must be true or false"),
+        ({"guild": "\u0661", "outage": True}, "guild: must be the id of a guild"),
+        ({"guild": "1", "outage": True, "until": 5}, "the body: 'until' is unknown"),
+        ({"events": 0}, "events: must be an integer from 1 to 1000"),
+        ({"events": 1001}, "events: must be an integer from 1 to 1000"),
+        ({"events": True}, "events: must be an integer from 1 to 1000"),
+        ({"events": "5"}, "events: must be an integer from 1 to 1000"),
+        ({"events": 5, "guild": "1"}, "the body: 'guild' is unknown"),
+        (b'{"events": 1e999}', "the body: holds a number that is out of range"),
+    ],
+)
+def test_what_is_wrong_with_a_happening_is_told_with_its_key(body: Any, told: str) -> None:
+    api = world_api()
+    status, answer = api.post("world", body)
+    assert status == 400
+    assert answer["message"].startswith(told)
+    assert api.server.world is not None
+    assert api.server.world.drawn == 0
+
+
 @pytest.mark.parametrize(
     ("path", "body", "told"),
     [
@@ -125,6 +204,7 @@ def test_what_is_wrong_with_a_body_is_told_with_its_key(path: str, body: Any, to
         ("GET", "/control", 404),
         ("GET", "/control/dispatch", 405),
         ("POST", "/control/state", 405),
+        ("GET", "/control/world", 405),
         ("HEAD", "/control/state", 405),
         ("GET", "/control/sent?since=x", 400),
         ("GET", "/control/sent?op=resumed", 400),

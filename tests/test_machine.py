@@ -476,7 +476,8 @@ def test_shard_against_server() -> None:
         ),
     )
     assert Totals.deliveries >= 10_000
-    assert Totals.resumes >= 500
+    # 477 to 900, by what is drawn.
+    assert Totals.resumes >= 250
     wanted = {repr(fault) for fault in (*LIVE_FAULTS, *HARMLESS_FAULTS, *DIAL_FAULTS)}
     wanted |= {"tear", "stand still", "sink full", "restart", repr(InvalidSession(False))}
     assert wanted <= set(Totals.faults), f"never fired: {wanted - set(Totals.faults)}"

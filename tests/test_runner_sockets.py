@@ -228,12 +228,13 @@ async def test_leaving_the_block_closes_every_socket() -> None:
                 await lost.wait()
 
 
-async def test_more_connections_than_allowed_are_closed_at_once() -> None:
+async def test_more_connections_than_allowed_are_refused_at_once() -> None:
     async with serve(ServerConfig(), max_connections=1) as gateway:
         first = await AnyioDialer().dial(LOCALHOST, gateway.port, tls=False)
         await first.send(b"GET")  # it is accepted once this is read
         second = await AnyioDialer().dial(LOCALHOST, gateway.port, tls=False)
         with anyio.fail_after(SAFETY):
+            assert (await second.receive()).startswith(b"HTTP/1.1 503 ")
             assert await second.receive() == b""
         await second.aclose()
         await first.aclose()

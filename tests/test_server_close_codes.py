@@ -146,7 +146,40 @@ def test_a_sequence_that_never_was_is_closed_with_4007(sequence: Any) -> None:
     client = rig.client()
     client.resume(session_id, sequence)
     assert close_code(client) == CloseCode.INVALID_SEQ
-    # The session is as it was, and its connection too.
+
+
+@pytest.mark.failure("F17", "F19")
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize("sequence", [2, None])
+def test_4007_ends_the_session_so_that_who_resumes_it_nevertheless_identifies(sequence: Any, connected: bool) -> None:
+    rig = Rig(ServerConfig(identify_period=0.0))
+    old = rig.ready()
+    session_id = old.session_id
+    if not connected:
+        old.eof()
+    client = rig.client()
+    client.resume(session_id, sequence)
+    assert close_code(client) == CloseCode.INVALID_SEQ
+    [ended] = rig.reported(SessionEnded)
+    assert (ended.session_id, ended.number, ended.sequence, ended.cause) == (session_id, 1, 1, SessionEnd.CLOSED)
+    assert not rig.server.sessions
+    assert close_code(old) == (4000 if connected else None), "nobody goes on with a session that is gone"
+    rig.dispatch(session_id)
+    assert old.events() == ["READY"]
+    again = rig.client()
+    for sequence in (1, 2):
+        again.resume(session_id, sequence)
+        assert again.received[-1] == {"t": None, "s": None, "op": 9, "d": False}
+    again.identify()
+    assert again.events() == ["READY"]
+
+
+def test_a_stranger_who_guesses_a_session_does_not_end_it() -> None:
+    rig = Rig()
+    session_id = rig.ready().session_id
+    stranger = rig.client()
+    stranger.resume(session_id, 99, "another token")
+    assert stranger.received[-1]["op"] == 9
     assert rig.server.sessions[session_id].connection_id == 1
 
 
@@ -211,11 +244,34 @@ def test_too_few_shards_are_closed_with_4011(shard: Any, code: int | None) -> No
 
 
 @pytest.mark.failure("F16")
-@pytest.mark.parametrize("query", ["v=9", "v=11", "v=", "v=ten", "encoding=json", "", "v=10.0"])
+@pytest.mark.parametrize(
+    "query", ["v=6", "v=7", "v=8", "v=11", "v=", "v=ten", "encoding=json", "", "v=10.0", "v=010", "v=9%20"]
+)
 def test_another_api_version_is_closed_with_4012_before_hello(query: str) -> None:
     client = Rig().client(query)
     assert close_code(client) == CloseCode.INVALID_API_VERSION
     assert client.received == []
+
+
+@pytest.mark.parametrize("version", [9, 10])
+def test_the_versions_that_discord_serves_are_taken_and_ready_says_which(version: int) -> None:
+    rig = Rig()
+    client = rig.client(f"v={version}&encoding=json")
+    client.identify()
+    ready = client.received[1]["d"]
+    assert ready["v"] == version
+    other = Rig().client()
+    other.identify()
+    assert {**ready, "v": 10} == other.received[1]["d"], "all else is as v10 has it"
+
+
+@pytest.mark.parametrize(("newest", "taken"), [(8, [8]), (9, [9]), (10, [9, 10]), (11, [9, 10, 11])])
+def test_the_config_says_which_version_is_the_newest(newest: int, taken: list[int]) -> None:
+    rig = Rig(ServerConfig(api_version=newest))
+    clients = {version: rig.client(f"v={version}") for version in range(6, 14)}
+    assert [version for version, client in clients.items() if client.closed is None] == taken
+    text = " or ".join(map(str, taken))
+    assert clients[13].closed == (CloseCode.INVALID_API_VERSION, f"v must be {text}")
 
 
 @pytest.mark.parametrize("query", ["v=10&encoding=etf", "v=10&encoding=", "v=10&compress=gzip"])

@@ -41,8 +41,8 @@ PAYLOAD_BOUND = IDLE_BOUND + 8 * 4096
 """Behind the upgrade: a payload of 4096 bytes, as bytes, as text, and on its way from one to the other."""
 FLOOD_BOUND = PAYLOAD_BOUND + 2 * 65_536
 """Behind the upgrade, with a chunk of 64 KiB in hand: as it came, and what is left of it for the next turn."""
-ZLIB_BOUND = 280 * 2**10
-"""With zlib-stream: what zlib asks for, 15 window bits at memory level 8."""
+SILENT_BOUND = 10 * 2**10
+"""Upgraded, with or without a compression: nothing that is worth a compressor has been sent."""
 CHUNK = 65_536
 INTERVAL = 41.25
 
@@ -68,7 +68,7 @@ ATTACKS: dict[str, tuple[Attack, int, int]] = {
     # what comes, the close code or HTTP status that answers it, the bound
     "noise": (lambda rng: iter([rng.randbytes(3000), b"\r\n\r\n"]), 400, REQUEST_BOUND),
     "TLS": (lambda rng: iter([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"]), 400, REQUEST_BOUND),
-    "HTTP/2": (lambda rng: iter([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]), 404, REQUEST_BOUND),
+    "HTTP/2": (lambda rng: iter([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]), 505, REQUEST_BOUND),
     "a header without an end": (endless(b"GET / HTTP/1.1\r\nX: ", b"x"), 431, REQUEST_BOUND + CHUNK),
     "headers without an end": (endless(b"GET / HTTP/1.1\r\n", b"X: y\r\n"), 431, REQUEST_BOUND + CHUNK),
     "parameters without an end": (lambda rng: iter([upgrade_request("&".join(["v=10"] * 2000))]), 400, REQUEST_BOUND),
@@ -86,7 +86,7 @@ ATTACKS: dict[str, tuple[Attack, int, int]] = {
     ),
     "upgraded, then silent": (lambda rng: iter([upgraded()]), 4000, PAYLOAD_BOUND),
     "upgraded with zlib, then silent": (
-        lambda rng: iter([upgrade_request("v=10&compress=zlib-stream")]), 4000, ZLIB_BOUND + PAYLOAD_BOUND
+        lambda rng: iter([upgrade_request("v=10&compress=zlib-stream")]), 4000, PAYLOAD_BOUND
     ),
     "silent": (lambda rng: iter([]), 408, IDLE_BOUND),
 }  # fmt: skip
@@ -187,6 +187,26 @@ def test_an_attack_costs_the_attacker_its_connection_and_little_memory(name: str
     assert len(server.sessions) == 1
     assert peak <= bound, f"{peak} bytes were held"
     watched.look()
+
+
+@pytest.mark.failure("F40")
+@pytest.mark.parametrize("compress", [None, "zlib-stream", "zstd-stream"])
+def test_a_silent_client_is_held_in_ten_kibibytes(compress: str | None) -> None:
+    server = Watched().rig.server
+    query = f"v=10&compress={compress}" if compress else "v=10"
+    beats = text_frame(message(1, None)) * 3
+    Hostile(server, 0.0).feed(upgrade_request(query) + beats, 0.0)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        clients = [Hostile(server, 0.0) for _ in range(20)]
+        for client in clients:
+            client.feed(upgrade_request(query) + beats, 0.0)
+            client.actions.clear()
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] <= SILENT_BOUND * len(clients)
+    finally:
+        tracemalloc.stop()
 
 
 def run_attack(attack: Attack, server: Server, rng: random.Random) -> Hostile:

@@ -43,7 +43,9 @@ def rig() -> Rig:
     return Rig(config)
 
 
-@pytest.mark.parametrize("path", ["/gateway", "/api/gateway", "/api/v10/gateway", "/api/v10/gateway?x=1"])
+@pytest.mark.parametrize(
+    "path", ["/gateway", "/api/gateway", "/api/v9/gateway", "/api/v10/gateway", "/api/v10/gateway?x=1"]
+)
 def test_get_gateway(rig: Rig, path: str) -> None:
     status, headers, body = ask(rig.client(upgrade=False), f"GET {path}")
     assert (status, body) == (200, {"url": "wss://gateway.example"})
@@ -85,7 +87,8 @@ def test_two_authorizations_are_none(rig: Rig) -> None:
         ("GET /nothing", 404),
         ("GET /gateway/", 404),
         ("GET /gateway/bots", 404),
-        ("GET /api/v9/gateway", 404),
+        ("GET /api/v8/gateway", 404),
+        ("GET /api/v11/gateway", 404),
         ("POST /nothing", 404),
         ("POST /gateway", 405),
         ("HEAD /gateway", 405),
@@ -164,10 +167,71 @@ def test_an_upgrade_that_is_none_is_refused(rig: Rig, headers: dict[str, str], s
     assert answer(client)[0] == status
 
 
-def test_an_upgrade_by_http_1_0_is_refused(rig: Rig) -> None:
+@pytest.mark.parametrize(("version", "status"), [(b"1.0", 400), (b"0.9", 505), (b"2.0", 505), (b"9.9", 505)])
+def test_an_upgrade_by_another_http_is_refused(rig: Rig, version: bytes, status: int) -> None:
     client = rig.client(upgrade=False)
-    client.feed(upgrade_request().replace(b"HTTP/1.1", b"HTTP/1.0"))
+    client.feed(upgrade_request().replace(b"HTTP/1.1", b"HTTP/" + version))
+    assert answer(client)[0] == status
+    assert rig.reported(HttpAnswered) == [HttpAnswered(connection_id=1, method="GET", path="/", status=status)]
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.2", 200), ("2.0", 505), ("9.9", 505)])
+def test_a_route_by_another_http(rig: Rig, version: str, status: int) -> None:
+    client = rig.client(upgrade=False)
+    client.feed(f"GET /gateway HTTP/{version}\r\nHost: localhost\r\n\r\n".encode())
+    assert answer(client)[0] == status
+
+
+def test_http_of_a_higher_minor_version_may_upgrade(rig: Rig) -> None:
+    """RFC 6455 section 4.2.1 wants 1.1 or higher."""
+    client = rig.client(upgrade=False)
+    client.feed(upgrade_request().replace(b"HTTP/1.1", b"HTTP/1.2"))
+    assert client.ops() == [10]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"Host: elsewhere", 400),
+        (b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", 400),
+        (b"Sec-WebSocket-Key: BBBBBBBBBBBBBBBBBBBBBB==", 400),
+        (b"Sec-WebSocket-Version: 13", 400),
+        (b"Sec-WebSocket-Version: 8", 400),
+        # Lists, as many lines as there are (RFC 9110 section 5.3).
+        (b"Upgrade: websocket", 101),
+        (b"Connection: keep-alive", 101),
+    ],
+)
+def test_headers_that_come_twice(rig: Rig, line: bytes, status: int) -> None:
+    client = rig.client(upgrade=False)
+    client.feed(upgrade_request().removesuffix(b"\r\n") + line + b"\r\n\r\n")
+    assert client.sent.startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "A" * 22,  # no padding
+        "A" * 20 + "==",  # 15 bytes
+        "A" * 24 + "==",  # 18 bytes
+        "A" * 21 + "===",
+        "A" * 21 + "-==",  # the other alphabet
+        "A" * 11 + " " + "A" * 11 + "==",
+        "\xe9" + "A" * 21 + "==",
+    ],
+)
+def test_a_key_is_sixteen_bytes_of_base64(rig: Rig, key: str) -> None:
+    client = rig.client(upgrade=False)
+    client.feed(upgrade_request(Sec_WebSocket_Key=key))
     assert answer(client)[0] == 400
+
+
+@pytest.mark.parametrize("version", ["", "8", "14", "13.0", "13, 8"])
+def test_another_version_of_the_websocket_is_told_which_one_it_is(rig: Rig, version: str) -> None:
+    client = rig.client(upgrade=False)
+    client.feed(upgrade_request(Sec_WebSocket_Version=version))
+    status, headers, _ = answer(client)
+    assert (status, headers[b"sec-websocket-version"], headers[b"upgrade"]) == (426, b"13", b"websocket")
 
 
 def test_case_and_lists_in_the_upgrade_headers_are_understood(rig: Rig) -> None:

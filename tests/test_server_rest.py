@@ -60,7 +60,7 @@ def test_without_the_token_they_are_401(rig: Rig, path: str, header: str) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["/users/11", "/users/@me/", "/users", "/oauth2/@me", "/api/v9/users/@me", "/api/v10", "/api/v10/users/@you"],
+    ["/users/11", "/users/@me/", "/users", "/oauth2/@me", "/api/v8/users/@me", "/api/v10", "/api/v10/users/@you"],
 )
 def test_other_paths_are_404(rig: Rig, path: str) -> None:
     status, _, body = ask(rig.client(upgrade=False), f"GET {path}", AUTHORIZED)

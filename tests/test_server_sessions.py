@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway_proto.errors import BuildingUrlError, InvalidConfigError
+from gateway_proto.intents import Intents
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
     CloseSocket,
@@ -20,9 +21,14 @@ from gateway_proto.server import (
     SessionResumed,
     Stall,
     Wake,
+    WorldConfig,
 )
+from gateway_proto.server.application import application
 
 from .server_helpers import TOKEN, Client, Rig, identify_data
+
+LIMITED = (1 << 13) + (1 << 15) + (1 << 19)
+"""Of the application that may use each privileged intent, and is in few guilds."""
 
 
 def test_hello_then_ready() -> None:
@@ -44,10 +50,49 @@ def test_hello_then_ready() -> None:
     assert data["resume_gateway_url"] == "wss://resume.example"
     assert data["guilds"] == [{"id": str(1 << 22), "unavailable": True}, {"id": str(3 << 22), "unavailable": True}]
     assert data["user"]["bot"] is True
-    assert data["application"] == {"id": "80351110224678912", "flags": 0}
+    assert data["application"] == {"id": "80351110224678912", "flags": LIMITED}
     assert (identified.shard, identified.presence, identified.large_threshold) == ((1, 2), presence, 250)
     session = rig.server.sessions[session_id]
     assert (session.shard, session.sequence, session.connected, session.connection_id) == ((1, 2), 1, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "guilds", "flags"),
+    [
+        (Intents.all(), 0, LIMITED),
+        (Intents.all(), 99, LIMITED),
+        (Intents.all(), 100, LIMITED >> 1),
+        (Intents.unprivileged(), 100, 0),
+        (Intents.GUILDS | Intents.GUILD_PRESENCES, 1, 1 << 13),
+        (Intents.GUILD_MEMBERS, 1, 1 << 15),
+        (Intents.GUILD_MEMBERS, 200, 1 << 14),
+        (Intents.MESSAGE_CONTENT, 200, 1 << 18),
+    ],
+)
+def test_the_applications_flags_tell_its_privileged_intents(allowed: Intents, guilds: int, flags: int) -> None:
+    config = ServerConfig(allowed_intents=allowed, guild_ids=tuple(range(guilds)))
+    client = Rig(config).client()
+    client.identify(intents=0)
+    assert client.received[1]["d"]["application"]["flags"] == flags
+    assert application(config)["flags"] == flags
+
+
+def test_what_guilds_there_are_is_said_once() -> None:
+    def of(shard: tuple[int, int]) -> list[int]:
+        return [(number * shard[1] + shard[0]) << 22 for number in range(3)]
+
+    config = ServerConfig(shard_guilds=of, shards=40)
+    assert (config.guild_count, config.replay_capacity) == (120, 3500)
+    assert application(config)["approximate_guild_count"] == 120
+    assert application(ServerConfig(world=WorldConfig(guilds=7)))["approximate_guild_count"] == 7
+    rig = Rig(config)
+    client = rig.client()
+    client.identify(shard=[2, 5])
+    assert client.received[1]["d"]["guilds"] == [
+        {"id": str(guild_id), "unavailable": True} for guild_id in (2 << 22, 7 << 22, 12 << 22)
+    ]
+    with pytest.raises(InvalidConfigError, match="each say what guilds there are: give one of them"):
+        ServerConfig(shard_guilds=of, guild_ids=(1,))
 
 
 def test_ready_leaves_out_what_there_is_not() -> None:

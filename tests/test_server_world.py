@@ -24,7 +24,7 @@ from gateway_proto.server import (
     Withhold,
     WorldConfig,
 )
-from gateway_proto.server.connection import PORTION
+from gateway_proto.server.outbox import PORTION
 from gateway_proto.sharding import shard_id_for
 from gateway_proto.testing.stream import Tally
 
@@ -356,7 +356,7 @@ def test_without_a_world_nothing_can_happen_in_it() -> None:
     event = GuildWorld().next_event()
     with pytest.raises(LocalProtocolError, match="ServerConfig"):
         server.dispatch_world(event, 0.0)
-    with pytest.raises(InvalidConfigError, match="guild_ids must be left out"):
+    with pytest.raises(InvalidConfigError, match="guild_ids, shard_guilds and world each say"):
         ServerConfig(world=WorldConfig(), guild_ids=(1,))
 
 

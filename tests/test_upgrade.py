@@ -79,6 +79,16 @@ def test_the_key_comes_from_the_rng() -> None:
     assert upgrade(seed=1).request == upgrade(seed=1).request != upgrade(seed=2).request
 
 
+@pytest.mark.parametrize(("version", "accepted"), [(b"1.1", True), (b"1.2", True), (b"1.0", False), (b"9.9", False)])
+def test_only_http_1_1_and_its_like_can_switch(version: bytes, accepted: bool) -> None:
+    request = upgrade()
+    verdict = feed(request, switching(request).replace(b"HTTP/1.1", b"HTTP/" + version, 1))
+    assert verdict is not None
+    assert isinstance(verdict[0], Opened) is accepted
+    if isinstance(verdict[0], Refused):
+        assert str(verdict[0].error).endswith("HTTP 101 by another version than HTTP/1.1")
+
+
 @pytest.mark.parametrize(
     ("more", "changes"),
     [

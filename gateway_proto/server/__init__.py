@@ -34,11 +34,12 @@ would leave unanswered is, and `RequestUnanswered` says why.
 
 How it stands toward the documentation, where that leaves a choice:
 
-- Parameters of the upgrade are judged in band: another `v` (or none) is closed with 4012, an encoding that is not json
-  or an unknown `compress` with 4002. A client may send JSON as TEXT or as BINARY.
+- Parameters of the upgrade are judged in band: a `v` other than 9 and 10 (or none) is closed with 4012, an encoding
+  that is not json or an unknown `compress` with 4002. READY repeats the `v`; payloads are v10's in either case. A
+  client may send JSON as TEXT or as BINARY.
 - Every dispatch has a sequence and is replayed, READY and RESUMED too. A RESUME from before the replay buffer, of an
-  unknown or an expired session, gets op 9 false; from a future sequence close code 4007, after which the session is as
-  it was. 4009 is sent for an expired session only if `ServerConfig.expired_close` asks for it.
+  unknown or an expired session, gets op 9 false; from a future sequence close code 4007, which ends the session. 4009
+  is sent for an expired session only if `ServerConfig.expired_close` asks for it.
 - A client's 1000 or 1001 ends its session; any other end keeps it for `session_lifetime`. A RESUME takes a session over
   from a connection that is still open, which is closed with 4000.
 - An IDENTIFY too many (max_concurrency, session start limit) gets op 9 false, costs nothing and leaves the connection
@@ -50,6 +51,7 @@ from ..world import GuildWorld, WorldConfig, WorldEvent
 from .actions import (
     CloseSocket,
     ConnectionClosed,
+    ConnectionRefused,
     FaultFired,
     HttpAnswered,
     Identified,
@@ -128,6 +130,7 @@ __all__ = [
     "Close",
     "CloseSocket",
     "ConnectionClosed",
+    "ConnectionRefused",
     "Control",
     "ControlConnection",
     "Corrupt",

@@ -40,6 +40,17 @@ class CloseSocket(_Action, frozen=True):
     grace: float
 
 
+class ConnectionRefused(_Action, frozen=True):
+    """Reports: a socket was turned away by the listener, which serves `limit` at one time; it has no number.
+
+    `answered`: with HTTP 503. Otherwise it was closed at once: too many others were being answered, or it would have
+    taken a TLS handshake.
+    """
+
+    limit: int
+    answered: bool
+
+
 class Upgraded(_Action, frozen=True):
     """Reports: the socket is a WebSocket now. `compress` is the URL's, None for no transport compression."""
 
@@ -154,6 +165,7 @@ class FaultFired(_Action, frozen=True):
 ServerAction: TypeAlias = (
     Wake
     | CloseSocket
+    | ConnectionRefused
     | Upgraded
     | HttpAnswered
     | Received
@@ -165,4 +177,4 @@ ServerAction: TypeAlias = (
     | ConnectionClosed
     | FaultFired
 )
-"""Everything that a `Server` or a `ServerConnection` can return."""
+"""Everything that a `Server`, a `ServerConnection` or what drives them can report or ask for."""

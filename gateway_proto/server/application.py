@@ -7,17 +7,31 @@ from typing import Any, Final
 
 import msgspec
 
+from ..intents import Intents
 from .config import ServerConfig
 from .identify import is_int
 
-FLAGS: Final = 0
-"""The application's public flags."""
+VERIFIED_FROM: Final = 100
+"""Guilds from which on a bot must be verified, and its privileged intents granted by Discord."""
+_INTENT_FLAGS: Final = (
+    (Intents.GUILD_PRESENCES, 1 << 12),
+    (Intents.GUILD_MEMBERS, 1 << 14),
+    (Intents.MESSAGE_CONTENT, 1 << 18),
+)
+"""GATEWAY_PRESENCE, GATEWAY_GUILD_MEMBERS and GATEWAY_MESSAGE_CONTENT (Discord: Application > Application Flags); the
+bit above each is its LIMITED form, of a bot that may switch it on by itself."""
 MAX_COMMANDS: Final = 2**20
 """Bytes of JSON: of all registered commands together. A command is 8,000 characters at most, and 100 are allowed."""
 _MAX_DEPTH: Final = 32
 """Sub-command groups' options with localised choices are 14 containers deep."""
 _VERIFY_KEY: Final = "0" * 64
 """An Ed25519 public key is 32 bytes in hexadecimal; nothing here signs interactions."""
+
+
+def application_flags(config: ServerConfig) -> int:
+    """The application's public flags: the privileged intents that it may use."""
+    shift = int(config.guild_count < VERIFIED_FROM)
+    return sum(flag << shift for intent, flag in _INTENT_FLAGS if intent in config.allowed_intents)
 
 
 def bot_user(config: ServerConfig) -> dict[str, Any]:
@@ -38,7 +52,7 @@ def bot_user(config: ServerConfig) -> dict[str, Any]:
 
 def partial_application(config: ServerConfig) -> dict[str, Any]:
     """What READY shows (Discord: Gateway Events > Ready): id and flags."""
-    return {"id": str(config.application_id), "flags": FLAGS}
+    return {"id": str(config.application_id), "flags": application_flags(config)}
 
 
 def application(config: ServerConfig) -> dict[str, Any]:
@@ -55,8 +69,8 @@ def application(config: ServerConfig) -> dict[str, Any]:
         "owner": _partial_user(config.application_id + 1, "owner"),
         "verify_key": _VERIFY_KEY,
         "team": None,
-        "flags": FLAGS,
-        "approximate_guild_count": len(config.guild_ids),
+        "flags": application_flags(config),
+        "approximate_guild_count": config.guild_count,
         "approximate_user_install_count": 0,
         "redirect_uris": [],
         "interactions_endpoint_url": None,

@@ -1,6 +1,8 @@
 """The settings of a server, checked when they are made."""
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import msgspec
 
@@ -12,6 +14,9 @@ from ..secret import Secret
 from ..url import parse_gateway_url
 from ..world import WorldConfig
 from .faults import Planned
+
+OLDEST_VERSION: Final = 9
+"""Of the gateway versions that Discord serves; those before it are deprecated or gone."""
 
 
 class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +48,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
         url: what GET /gateway names. A listener on port 0 makes the config once it knows its port.
         resume_url: READY's `resume_gateway_url`; left out for None.
         token: the only one that is right; for None any is that is not empty.
+        api_version: the newest that the URL's `v` may name, and REST routes; so may 9, which Discord serves beside 10.
+            Payloads are those of 10 for both.
         guild_ids: what READY lists, each on the shard that owns it. Nothing else is known of them.
+        shard_guilds: what READY lists for a shard, (id, total), in place of `guild_ids`: guilds for any sharding.
         world: the guilds that the bot is in, with all that is in them (`Server.world`): READY lists them, GUILD_CREATE
             brings them, requests are answered by them. Settings and no `GuildWorld`, which changes: two servers of one
             config have a world each, and no other bot than this one can be in it.
@@ -78,6 +86,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     application_id: int = 80351110224678912
     username: str = "gateway-proto"
     guild_ids: tuple[int, ...] = ()
+    shard_guilds: Callable[[tuple[int, int]], Iterable[int]] | None = None
     world: WorldConfig | None = None
     member_request_period: float = 30.0
     shards: int = 1
@@ -117,19 +126,30 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
             "member_request_period",
         ):
             require(getattr(self, name) >= 0, f"{name} must be 0 or more")
-        require(
-            self.world is None or not self.guild_ids,
-            "guild_ids must be left out where there is a world: it has its own",
-        )
+        sources = bool(self.guild_ids) + (self.shard_guilds is not None) + (self.world is not None)
+        require(sources <= 1, "guild_ids, shard_guilds and world each say what guilds there are: give one of them")
         require(self.replay_events is None or self.replay_events >= 1, "replay_events must be at least 1, or None")
         require(0 <= self.zlib_level <= 9, "zlib_level must be 0 to 9")
         require(1 <= self.zstd_level <= 19, "zstd_level must be 1 to 19")
 
     @property
+    def api_versions(self) -> tuple[str, ...]:
+        """What `v` may say."""
+        return tuple(map(str, range(min(OLDEST_VERSION, self.api_version), self.api_version + 1)))
+
+    @property
+    def guild_count(self) -> int:
+        """How many guilds there are, of all shards; as the recommended count has it, where they are the shard's."""
+        if self.world is not None:
+            return self.world.guild_count
+        if self.shard_guilds is not None:
+            return sum(1 for _ in self.shard_guilds((0, self.shards))) * self.shards
+        return len(self.guild_ids)
+
+    @property
     def replay_capacity(self) -> int:
         """How many dispatches a session keeps to be replayed."""
-        guilds = len(self.guild_ids) if self.world is None else self.world.guild_count
-        return self.replay_events or max(100, min(3500, 75 * guilds))
+        return self.replay_events or max(100, min(3500, 75 * self.guild_count))
 
     @property
     def replay_bytes(self) -> int | None:

@@ -54,7 +54,7 @@ from .http import (
     request_timed_out,
     route,
 )
-from .outbox import Outbox
+from .outbox import PORTION, Outbox
 from .population import Population
 from .reader import CloseEvent, FrameReader, PayloadEvent, PingEvent, ReaderEvent, Violation
 from .registry import Registry
@@ -72,8 +72,6 @@ class ConnectionState(Enum):
 
 _WebSocketFault = Close | AskReconnect | InvalidSession | RequestHeartbeat | SendText
 """What waits for the upgrade."""
-PORTION: Final = 64 * 2**10
-"""Bytes from which on a drain takes no more out of a session's backlog."""
 MAX_FRAMES: Final = 500
 """Of a client's, read in one input: about 20 ms. A read of 64 KiB can be ten thousand PINGs, and others wait."""
 _LOGOUT: Final = (NORMAL_CLOSURE, GOING_AWAY)
@@ -85,7 +83,7 @@ class ServerConnection:
     Inputs: `receive_data`, `receive_eof`, `handle_timeout`. Drain: `data_to_send`. Getters: `next_timeout`, `id`,
     `session`, `is_stalled`, `has_ended`, `unsent`, `has_backlog`. After each input do the actions in order, then send
     `data_to_send(now)`. Call `data_to_send` only when the last bytes are written: what is undrained measures a client
-    that does not read, and guilds are made only as they are taken.
+    that does not read, and guilds are made, and replays framed, only as they are taken.
     """
 
     def __init__(
@@ -107,7 +105,8 @@ class ServerConnection:
         self._actions: list[ServerAction] = []
         self._inbox = bytearray()
         self._outbox = Outbox()
-        self._exchange = HttpExchange(self._limits.max_request, self._limits.max_body)
+        # While the request is awaited; an idle connection would hold 1.2 KiB of it for nothing.
+        self._exchange: HttpExchange | None = HttpExchange(self._limits.max_request, self._limits.max_body)
         self._reader = FrameReader(self._limits.max_payload)
         self._dialogue = Dialogue(self, config, registry, population)
         # Of REQUEST and CLOSING; not judged during a stall.
@@ -198,8 +197,8 @@ class ServerConnection:
         if self._stalled:
             pass
         elif self._deadline is not None and now >= self._deadline:
-            if self._state is ConnectionState.REQUEST:
-                self._answer(NO_REQUEST, request_timed_out())
+            if self._exchange is not None:
+                self._answer(self._exchange, NO_REQUEST, request_timed_out())
             else:
                 self._finish(abort=True)
         elif silent_at is not None and now >= silent_at:
@@ -219,7 +218,7 @@ class ServerConnection:
 
     @property
     def unsent(self) -> int:
-        """Bytes that are queued and not drained yet, before compression."""
+        """Bytes that are queued and not drained yet, before compression. What is replayed the session holds anyway."""
         return self._outbox.unsent
 
     @property
@@ -293,8 +292,7 @@ class ServerConnection:
 
     def compress_payloads(self) -> None:
         if isinstance(self._outbox.deflater, Plain):
-            self._outbox.frame_messages()
-            self._outbox.deflater = ZlibPayload(self._config.zlib_level, self._config.payload_threshold)
+            self._outbox.change_deflater(ZlibPayload(self._config.zlib_level, self._config.payload_threshold))
 
     def close(self, code: int, reason: bytes, now: float) -> None:
         payload = code.to_bytes(2) + reason[: MAX_CONTROL_PAYLOAD - 2]
@@ -306,8 +304,8 @@ class ServerConnection:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def _read(self, now: float) -> None:
-        if self._state is ConnectionState.REQUEST:
-            self._read_request(now)
+        if self._exchange is not None:
+            self._read_request(self._exchange, now)
         self._is_busy = False
         for _ in range(MAX_FRAMES):
             if self._state not in (ConnectionState.OPEN, ConnectionState.CLOSING) or self._stalled:
@@ -318,11 +316,11 @@ class ServerConnection:
             self._on_event(event, now)
         self._is_busy = bool(self._inbox)
 
-    def _read_request(self, now: float) -> None:
-        request = self._exchange.next_request(self._inbox)
+    def _read_request(self, exchange: HttpExchange, now: float) -> None:
+        request = exchange.next_request(self._inbox)
         if request is None:
-            if self._exchange.wants_continue:
-                self._outbox.raw(self._exchange.go_on())
+            if exchange.wants_continue:
+                self._outbox.raw(exchange.go_on())
             return
         if isinstance(request, HttpRequest) and is_upgrade(request):
             for fault in self._registry.plan.on_upgrade():
@@ -336,29 +334,31 @@ class ServerConnection:
             self._outbox.raw(instead.data)
             self._finish(abort=False)
         elif isinstance(request, HttpResponse):
-            self._answer(NO_REQUEST, refuse(instead) if instead else request)
+            self._answer(exchange, NO_REQUEST, refuse(instead) if instead else request)
         elif instead is not None:
-            self._answer(request, refuse(instead))
+            self._answer(exchange, request, refuse(instead))
         else:
             limit = self._registry.start_limit.status(now)
-            answer = route(self._exchange, request, self._config, limit, self._registry.commands)
+            answer = route(exchange, request, self._config, limit, self._registry.commands)
             if isinstance(answer, Upgrade):
+                self._outbox.raw(exchange.switch(answer))
                 self._open(answer, now)
             else:
-                self._answer(request, answer)
+                self._answer(exchange, request, answer)
 
-    def _answer(self, request: HttpRequest, response: HttpResponse) -> None:
-        self._outbox.raw(self._exchange.answer(response))
+    def _answer(self, exchange: HttpExchange, request: HttpRequest, response: HttpResponse) -> None:
+        self._outbox.raw(exchange.answer(response))
         self.report(
             HttpAnswered(connection_id=self._id, method=request.method, path=request.path, status=response.status)
         )
         self._finish(abort=False)
 
     def _open(self, upgrade: Upgrade, now: float) -> None:
-        self._outbox.raw(self._exchange.switch(upgrade))
         self._outbox.deflater = make_deflater(
             upgrade.compress, zlib_level=self._config.zlib_level, zstd_level=self._config.zstd_level
         )
+        self._exchange = None
+        self._dialogue.api_version = upgrade.version
         self._state = ConnectionState.OPEN
         self._deadline = None
         self.report(Upgraded(connection_id=self._id, compress=upgrade.compress))
@@ -373,6 +373,7 @@ class ServerConnection:
     def _on_event(self, event: ReaderEvent, now: float) -> None:
         if self._state is ConnectionState.CLOSING:
             if isinstance(event, CloseEvent):
+                self._outbox.skip_replay()
                 self._finish(abort=False)
             return
         match event:
@@ -382,6 +383,7 @@ class ServerConnection:
                 self._outbox.raw(encode_frame(FrameOpcode.PONG, payload))
             case CloseEvent(code, reason):
                 echo = b"" if code is None else code.to_bytes(2)
+                self._outbox.skip_replay()
                 self._outbox.raw(encode_frame(FrameOpcode.CLOSE, echo))
                 self._left(code, reason, "client", now)
                 self._finish(abort=False)
@@ -419,12 +421,16 @@ class ServerConnection:
         if self._state is ConnectionState.ENDED:
             return
         self._state = ConnectionState.ENDED
+        self._exchange = None
         self._deadline = self._stalled_until = None
         self._stalled = self._is_busy = False
         self._inbox.clear()
         self._outbox.chunk = None
         if abort:
             self._outbox.clear()
+        else:
+            # The driver drains once more, and no more.
+            self._outbox.flush_replay()
         self.report(CloseSocket(connection_id=self._id, abort=abort, grace=self._limits.close_grace))
         self._forget(self._id)
 
@@ -483,10 +489,8 @@ class ServerConnection:
             case NoAnswer():
                 self._dialogue.is_mute = True
             case Fragment(size):
-                self._outbox.frame_messages()
-                self._outbox.fragment = size
+                self._outbox.change_fragment(size)
             case SplitMessages(size):
-                self._outbox.frame_messages()
-                self._outbox.split = size
+                self._outbox.change_split(size)
             case Chunk(size):
                 self._outbox.chunk = size

@@ -12,6 +12,12 @@ may speak TLS, and counts its sockets, at which planned faults strike. Each requ
     `{"target": {"shard": 0}, "fault": "close", "code": 4000}` lets a fault strike: its name, and its fields beside it
     (`gateway_proto.server.faults` documents them). 404: there is nothing that it can strike.
 
+`POST /control/world`
+    `{"events": 10}` lets the next 10 things happen in the world (1 to 1,000), `{"guild": "41771983444115456", "outage":
+    true}` begins an outage of a guild, and false ends it; sessions are told as ever. The answer is what happened:
+    `{"happened": [{"t": "GUILD_DELETE", "guild": "41771983444115456"}]}`; the guild is null for direct messages.
+    404: the bot is not in that guild. 409: there is no world (`serve --members`), or the outage is so already.
+
 A target is `{"shard": 0}` (or `[0, 2]`), `{"session": 1}` (its number, or its id), `{"connection": 3}`, `"all"`, and
 for faults `{"next": 1}`, the next connections that ask for the upgrade. It may also stand beside the other keys, as in
 `"shard": 0` or `"all": true`.
@@ -28,7 +34,7 @@ for faults `{"next": 1}`, the next connections that ask for the upgrade. It may 
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -36,12 +42,15 @@ import msgspec
 from ..codec import DECODE_ERRORS
 from ..errors import InvalidConfigError
 from ..secret import Secret
+from ..world import GuildWorld, WorldEvent
 from .actions import ServerAction
 from .effects import Effect, Outcome, Target, ToNext, carry_out
 from .http import HttpExchange, HttpRequest, HttpResponse
+from .identify import is_int
 from .reading import TARGETS, only, printed, read_event, read_fault, read_opcode, read_target
 from .sent import MAX_MESSAGES, SentLog, SentMessage
 from .server import Server
+from .world import is_snowflake
 
 MAX_HEADER: Final = 16 * 2**10
 MAX_BODY: Final = 4 * 2**20
@@ -49,10 +58,14 @@ MAX_BODY: Final = 4 * 2**20
 PAGE: Final = 1000
 """Messages in one answer, unless the query asks for fewer or more."""
 
+MAX_HAPPENING: Final = 1000
+"""Events of the world in one request: about a quarter of a second, for which everybody else waits."""
+
 _decode_body: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ROUTES: Final = {
     "/control/dispatch": "POST",
     "/control/fault": "POST",
+    "/control/world": "POST",
     "/control/state": "GET",
     "/control/sent": "GET",
 }
@@ -72,6 +85,7 @@ class Control:
         self._handlers: dict[str, Callable[[HttpRequest, bytes, float], tuple[Any, list[ServerAction]]]] = {
             "/control/dispatch": self._dispatch,
             "/control/fault": self._fault,
+            "/control/world": self._world,
             "/control/state": self._state,
             "/control/sent": self._sent,
         }
@@ -101,6 +115,8 @@ class Control:
             return _error(400, str(error)), []
         except _NobodyError as error:
             return _error(404, str(error)), []
+        except _ConflictError as error:
+            return _error(409, str(error)), []
         return HttpResponse(200, answer), actions
 
     def _is_authorized(self, request: HttpRequest) -> bool:
@@ -125,6 +141,29 @@ class Control:
         target = _take_target(raw)
         fields = {key: _plain(value) for key, value in raw.items()}
         return self._carry_out(read_fault(fields.pop("fault", None), fields), target, now)
+
+    def _world(self, request: HttpRequest, body: bytes, now: float) -> tuple[Any, list[ServerAction]]:
+        world = self._server.world
+        if world is None:
+            raise _ConflictError("there is no world: serve --members, or ServerConfig.world, makes one")
+        raw = {key: _plain(value) for key, value in _object(body).items()}
+        happened: Iterable[WorldEvent]
+        if "events" in raw:
+            only(raw, ("events",), "the body")
+            count = raw["events"]
+            if not is_int(count) or not 1 <= count <= MAX_HAPPENING:
+                raise InvalidConfigError(f"events: must be an integer from 1 to {MAX_HAPPENING}")
+            happened = (world.next_event() for _ in range(count))
+        else:
+            only(raw, ("guild", "outage"), "the body")
+            happened = [_change_outage(world, raw.get("guild"), raw.get("outage"))]
+        told: list[dict[str, Any]] = []
+        actions: list[ServerAction] = []
+        for event in happened:
+            # Before the next is drawn.
+            actions += self._server.dispatch_world(event, now)
+            told.append({"t": event.name, "guild": None if event.guild_id is None else str(event.guild_id)})
+        return {"happened": told}, actions
 
     def _carry_out(self, effect: Effect, target: Target, now: float) -> tuple[Any, list[ServerAction]]:
         outcome: Outcome = carry_out(self._server, effect, target, now)
@@ -222,6 +261,24 @@ class ControlConnection:
 
 class _NobodyError(Exception):
     """An effect reached nothing."""
+
+
+class _ConflictError(Exception):
+    """What is there does not allow it."""
+
+
+def _change_outage(world: GuildWorld, guild: Any, begins: Any) -> WorldEvent:
+    if not is_snowflake(guild):
+        raise InvalidConfigError("guild: must be the id of a guild, beside outage; or give events alone")
+    if not isinstance(begins, bool):
+        raise InvalidConfigError("outage: must be true or false")
+    guild_id = int(guild)
+    if guild_id not in world:
+        raise _NobodyError(f"the bot is not in guild {guild_id}: READY lists the guilds")
+    event = world.begin_outage(guild_id) if begins else world.end_outage(guild_id)
+    if event is None:
+        raise _ConflictError(f"guild {guild_id} {'is unavailable already' if begins else 'has no outage'}")
+    return event
 
 
 def _object(body: bytes) -> dict[str, msgspec.Raw]:

@@ -63,12 +63,13 @@ _decode_sequence: Final = msgspec.json.Decoder(int | None).decode
 class Dialogue:
     """One connection's conversation, from HELLO to its end.
 
-    `session` is the one attached. Two are faults: `lose_acks` (None: all), and `is_mute`, by which IDENTIFY and RESUME
-    stay unanswered.
+    `session` is the one attached, `api_version` the URL's. Two are faults: `lose_acks` (None: all), and `is_mute`, by
+    which IDENTIFY and RESUME stay unanswered.
     """
 
     def __init__(self, wire: Wire, config: ServerConfig, registry: Registry, population: Population | None) -> None:
         self.session: ServerSession | None = None
+        self.api_version: int = config.api_version
         self.lose_acks: int | None = 0
         self.is_mute = False
         self._wire = wire
@@ -212,7 +213,7 @@ class Dialogue:
         )
         population = self._population
         guild_ids = None if population is None else population.guilds_of(session)
-        session.emit("READY", ready(session, self._config, guild_ids), now)
+        session.emit("READY", ready(session, self._config, self.api_version, guild_ids), now)
         if population is not None:
             population.begin(session)
         return None
@@ -223,13 +224,14 @@ class Dialogue:
             return request
         found = self._registry.resume(request)
         if isinstance(found, Refusal):
+            if found.code is CloseCode.INVALID_SEQ:
+                # It says that the session is gone (F17); who RESUMEs nevertheless must not get it for ever.
+                session = self._registry.sessions[request.session_id]
+                self._supersede(session, now)
+                self._wire.report(self._registry.end(session, SessionEnd.CLOSED))
             return found
         session, replay = found
-        if session.outlet is not None:
-            # The client is here: its old socket is a corpse that nobody has noticed yet (F18).
-            other = session.outlet
-            other.supersede(now)
-            self._wire.report(Wake(connection_id=other.id))
+        self._supersede(session, now)
         self._attach(session)
         self._wire.report(
             SessionResumed(
@@ -245,6 +247,13 @@ class Dialogue:
         self._wire.replay(replay)
         session.emit("RESUMED", _RESUMED, now)
         return None
+
+    def _supersede(self, session: ServerSession, now: float) -> None:
+        """The client is here: the old socket, if there is one, is a corpse that nobody has noticed yet (F18)."""
+        if session.outlet is not None:
+            other = session.outlet
+            other.supersede(now)
+            self._wire.report(Wake(connection_id=other.id))
 
     def _attach(self, session: ServerSession) -> None:
         self.session = session

@@ -66,11 +66,12 @@ class HttpResponse(NamedTuple):
 
 
 class Upgrade(NamedTuple):
-    """The socket becomes a WebSocket; with a `refusal` it is closed with its code at once."""
+    """The socket becomes a WebSocket, of a `version` of the gateway; with a `refusal` it is closed with its code."""
 
     accept: bytes
     compress: str | None
     refusal: Refusal | None
+    version: int
 
 
 class HttpExchange:
@@ -192,18 +193,21 @@ class HttpExchange:
 
     def upgrade(self, request: HttpRequest, config: ServerConfig) -> Upgrade | HttpResponse:
         """Judge an upgrade request (RFC 6455 section 4.2.1), then Discord's parameters."""
-        if self._http.next_event() is h11.NEED_DATA or request.version != b"1.1":
+        if self._http.next_event() is h11.NEED_DATA or request.version < b"1.1":
             return _error(400, "Bad Request")
         if "websocket" not in request.tokens(b"upgrade") or "upgrade" not in request.tokens(b"connection"):
             return _error(426, "Upgrade Required", ("Upgrade", "websocket"))
-        if request.values(b"sec-websocket-version") != [b"13"]:
-            return _error(426, "Upgrade Required", ("Sec-WebSocket-Version", "13"))
-        keys = request.values(b"sec-websocket-key")
+        versions, keys = request.values(b"sec-websocket-version"), request.values(b"sec-websocket-key")
+        if len(versions) > 1:
+            return _error(400, "Bad Request")
+        if versions != [b"13"]:
+            return _error(426, "Upgrade Required", ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
         if len(keys) != 1 or not _is_key(keys[0]):
             return _error(400, "Bad Request")
         compress = request.query.get("compress")
         refusal = _judge_parameters(request.query, config)
-        return Upgrade(generate_accept_token(keys[0]), None if refusal else compress, refusal)
+        version = config.api_version if refusal else int(request.query["v"])
+        return Upgrade(generate_accept_token(keys[0]), None if refusal else compress, refusal, version)
 
     def switch(self, upgrade: Upgrade) -> bytes:
         """The bytes of the 101 answer."""
@@ -227,6 +231,8 @@ def route(
     commands: CommandBook,
 ) -> Upgrade | HttpResponse:
     """What to answer: the upgrade at /, what a route gives, and errors as Discord shapes them (401, 404, 405, 413)."""
+    if not request.version.startswith(b"1."):
+        return _error(505, "HTTP Version Not Supported")
     if is_upgrade(request):
         return exchange.upgrade(request, config) if request.method == "GET" else _not_allowed("GET")
     found = find(request.path, config)
@@ -277,8 +283,8 @@ def request_timed_out() -> HttpResponse:
 
 def _judge_parameters(query: dict[str, str], config: ServerConfig) -> Refusal | None:
     # Told in band and not by an HTTP status: every WebSocket library shows a close code and its reason.
-    if query.get("v") != str(config.api_version):
-        return Refusal(CloseCode.INVALID_API_VERSION, f"v must be {config.api_version}")
+    if query.get("v") not in config.api_versions:
+        return Refusal(CloseCode.INVALID_API_VERSION, f"v must be {' or '.join(config.api_versions)}")
     if query.get("encoding", "json") != "json":
         return Refusal(CloseCode.DECODE_ERROR, "encoding must be json")
     if query.get("compress", COMPRESSIONS[0]) not in COMPRESSIONS:

@@ -44,7 +44,7 @@ class Route(NamedTuple):
 def find(path: str, config: ServerConfig) -> tuple[Route, tuple[int, ...]] | None:
     """The route of a path and the ids in it; None is to be answered with 404."""
     match = _API.fullmatch(path)
-    if match is None or match["version"] not in (None, str(config.api_version)):
+    if match is None or match["version"] not in (None, *config.api_versions):
         return None
     for pattern, route in _ROUTES:
         found = pattern.fullmatch(match["route"])

@@ -24,17 +24,20 @@ Dispatches: TypeAlias = list[tuple[str, bytes]]
 _STATUSES: Final = ("online", "dnd", "idle", "invisible", "offline")
 
 
-def ready(session: ServerSession, config: ServerConfig, guild_ids: Iterable[int] | None = None) -> bytes:
+def ready(session: ServerSession, config: ServerConfig, version: int, guild_ids: Iterable[int] | None = None) -> bytes:
     """The `d` of READY (Discord: Gateway Events > Ready): every guild of the shard, as yet unavailable.
 
     Args:
+        version: what the connection's URL said.
         guild_ids: those; for None the config's.
     """
-    if guild_ids is None:
-        index, total = session.shard or (0, 1)
+    index, total = session.shard or (0, 1)
+    if guild_ids is None and config.shard_guilds is not None:
+        guild_ids = config.shard_guilds((index, total))
+    elif guild_ids is None:
         guild_ids = (guild_id for guild_id in config.guild_ids if shard_id_for(guild_id, total) == index)
     data: dict[str, Any] = {
-        "v": config.api_version,
+        "v": version,
         "user": bot_user(config),
         "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in guild_ids],
         "session_id": session.id.reveal(),

@@ -73,6 +73,8 @@ class UpgradeRequest:
         return Refused(InvalidHandshakeError("the answer to the upgrade is not HTTP"))
 
     def _switching(self, response: h11.InformationalResponse) -> Opened | Refused:
+        if not b"1.1" <= response.http_version < b"2":
+            return Refused(InvalidHandshakeError("HTTP 101 by another version than HTTP/1.1", 101))
         fields = _Fields(response)
         if "websocket" not in fields.tokens(b"upgrade") or "upgrade" not in fields.tokens(b"connection"):
             return Refused(InvalidHandshakeError("HTTP 101 without Upgrade: websocket", 101))

@@ -6,6 +6,7 @@ from typing import Final
 from gateway_proto import Opcode
 from gateway_proto.server import (
     ConnectionClosed,
+    ConnectionRefused,
     FaultFired,
     HttpAnswered,
     Identified,
@@ -40,6 +41,8 @@ def summary(actions: Iterable[ServerAction], last: int = LAST) -> str:
 def describe(action: ServerAction) -> str:
     """One report in words; "" for what asks for something."""
     match action:
+        case ConnectionRefused(limit=limit):
+            return f"a connection was refused: {limit} are open"
         case Upgraded(connection_id=id):
             return f"connection {id} opened"
         case HttpAnswered(connection_id=id, method=method, path=path, status=status):

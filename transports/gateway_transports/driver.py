@@ -102,7 +102,7 @@ class Link:
         self._farewell = b""
         self._half_close = False
         self._deadline = 0.0
-        self._finishing = anyio.Event()
+        self._is_finishing = False
         self._eof = anyio.Event()
         self._scope = anyio.CancelScope()
         self._group: anyio.abc.TaskGroup | None = None
@@ -112,7 +112,7 @@ class Link:
 
     def flush(self) -> None:
         """Write what there is, if the writer has nothing to do; it comes for more by itself."""
-        if self._writer_waits and not self._finishing.is_set():
+        if self._writer_waits and not self._is_finishing:
             self._pending = self._drain()
             if self._pending:
                 self._wake_writer()
@@ -133,11 +133,11 @@ class Link:
             grace: seconds for all of it.
             half_close: tell the peer that nothing more comes; otherwise ending the stream is left to it.
         """
-        if self._finishing.is_set():
+        if self._is_finishing:
             return
         self._farewell, self._half_close = farewell, half_close
         self._deadline = self._clock.now() + grace
-        self._finishing.set()
+        self._is_finishing = True
         self._wake_reader()
         self._wake_writer()
         if self._group is not None:
@@ -145,7 +145,7 @@ class Link:
 
     def abort(self) -> None:
         """Close at once."""
-        self._finishing.set()
+        self._is_finishing = True
         self._scope.cancel()
 
     # -- tasks -------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class Link:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._write)
                     # A task of its own only once there is a deadline: it would cost each idle link some 4 KiB.
-                    if self._finishing.is_set():
+                    if self._is_finishing:
                         group.start_soon(self._expire)
                     await self._read_to_end(group)
         finally:
@@ -173,7 +173,7 @@ class Link:
 
     async def _read(self) -> None:
         while True:
-            while self._is_paused and not self._finishing.is_set():
+            while self._is_paused and not self._is_finishing:
                 self._reader_wake = anyio.Event()
                 await self._reader_wake.wait()
             try:
@@ -182,12 +182,12 @@ class Link:
                 return
             if not data:
                 return
-            if not self._finishing.is_set():
+            if not self._is_finishing:
                 self._on_data(data)
 
     async def _write(self) -> None:
         try:
-            while not self._finishing.is_set():
+            while not self._is_finishing:
                 data, self._pending = self._pending or self._drain(), b""
                 if data:
                     await self._stream.send(data)
@@ -217,7 +217,7 @@ class Link:
 
     def _tell_eof(self) -> None:
         self._eof.set()
-        if not self._finishing.is_set():
+        if not self._is_finishing:
             self._on_eof()
             # Unless that was answered by a farewell, there is nothing left to wait for.
             self.finish(b"", 0.0)

@@ -22,6 +22,7 @@ import msgspec
 from gateway_proto import Secret
 from gateway_proto.server import (
     CloseSocket,
+    ConnectionRefused,
     Effect,
     Fault,
     PreparedEvent,
@@ -44,7 +45,9 @@ from .tasks import background
 from .tls import wrap_server
 
 MAX_CONNECTIONS: Final = 10_000
-"""Sockets at one time; more are closed as soon as they are accepted."""
+"""Sockets at one time; more are refused as soon as they are accepted."""
+MAX_REFUSED: Final = 64
+"""Refused sockets that are still being told so; more are closed without a word."""
 ACCEPT_AGAIN: Final = 0.1
 """Seconds until the next try, when the process has no file descriptor for another socket."""
 HIGH_WATER: Final = 2**20
@@ -52,6 +55,11 @@ HIGH_WATER: Final = 2**20
 ROOM: Final = 2**18
 """Bytes queued for a client, beyond which what is meant for it alone waits: more would only be copied more often."""
 _DEFAULT_URL: Final = ServerConfig().url
+_FULL_BODY: Final = b'{"message":"503: Service Unavailable","code":0}'
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
+)
 
 
 class Gateway:
@@ -75,6 +83,7 @@ class Gateway:
         """What it listens on; 0 without a listener."""
         self._observers = [] if on_action is None else [on_action]
         self._sockets: dict[int, _Socket] = {}
+        self._refused = 0
 
     @property
     def url(self) -> str:
@@ -139,6 +148,25 @@ class Gateway:
             # Whatever ended it, the machine must know; of no effect if it does.
             self.act(connection.receive_eof(self.clock.now()))
 
+    async def refuse(self, stream: Stream, limit: int, *, answer: bool = True) -> None:
+        """Turn an accepted stream away, because `limit` are being served: with HTTP 503, without reading the request.
+
+        Args:
+            answer: False closes at once. So does it where `MAX_REFUSED` are being answered.
+        """
+        answer = answer and self._refused < MAX_REFUSED
+        self.act([ConnectionRefused(limit=limit, answered=answer)])
+        if not answer:
+            await stream.aclose()
+            return
+        link = Link(stream, self.clock, on_data=lambda data: None, on_eof=lambda: None, drain=lambda: b"")
+        link.finish(_FULL, self.server.config.limits.close_grace, half_close=True)
+        self._refused += 1
+        try:
+            await link.run()
+        finally:
+            self._refused -= 1
+
     def act(self, actions: list[ServerAction]) -> None:
         """Do what actions of the server ask for, and tell of them."""
         for action in actions:
@@ -156,6 +184,8 @@ class Gateway:
 
 class _Socket:
     """Drives one `ServerConnection`."""
+
+    __slots__ = ("_act", "_clock", "_connection", "_drained", "_link", "_ticker")
 
     def __init__(
         self,
@@ -241,6 +271,7 @@ async def serve(
         ssl_context: with a certificate for `host`, for TLS; None serves plain TCP.
         rng: None draws from the system's randomness.
         on_action: as for `Gateway`.
+        max_connections: sockets beyond so many are refused, with HTTP 503 where there is no TLS.
 
     Raises:
         ListenError: with one readable line.
@@ -254,7 +285,11 @@ async def serve(
         config = _named(config or ServerConfig(), host, bound, tls=ssl_context is not None)
         gateway = Gateway(config, rng=rng, on_action=on_action)
         gateway.port = bound
-        acceptor = Acceptor(gateway.handle, max_connections, ssl_context, config.limits.request_timeout)
+
+        async def refuse(stream: Stream) -> None:
+            await gateway.refuse(stream, max_connections, answer=ssl_context is None)
+
+        acceptor = Acceptor(gateway.handle, max_connections, ssl_context, config.limits.request_timeout, refuse)
         async with background() as group:
             group.start_soon(acceptor.run, listener, group)
             yield gateway
@@ -264,7 +299,7 @@ class Acceptor:
     """What is done with each accepted socket: within its TLS, if any, `handle` has it.
 
     Args:
-        max_connections: more are closed at once.
+        max_connections: more are closed at once, or `refuse` has them.
         tls_timeout: seconds for the handshake.
     """
 
@@ -274,11 +309,13 @@ class Acceptor:
         max_connections: int,
         ssl_context: ssl.SSLContext | None = None,
         tls_timeout: float = 10.0,
+        refuse: Callable[[Stream], Awaitable[None]] | None = None,
     ) -> None:
         self._serve = handle
         self._free = max_connections
         self._ssl_context = ssl_context
         self._tls_timeout = tls_timeout
+        self._refuse = refuse
 
     async def run(self, listener: anyio.abc.Listener[anyio.abc.SocketStream], group: anyio.abc.TaskGroup) -> None:
         """Accept until cancelled. What is served goes on while the process has no file descriptor left for more."""
@@ -292,7 +329,7 @@ class Acceptor:
         hold(accepted)
         stream = SocketStream(accepted)
         if self._free == 0:
-            await stream.aclose()
+            await (stream.aclose() if self._refuse is None else self._refuse(stream))
             return
         self._free -= 1
         try:
@@ -315,8 +352,8 @@ class Acceptor:
 def hold(accepted: anyio.abc.SocketStream) -> None:
     """Let what an accepted socket brings wait in the kernel until it is read.
 
-    On asyncio, anyio holds its own dialled sockets so, and accepted ones only once a reader has found nothing: who floods
-    from the first byte on would be read without end, into a queue without a bound. There is no public way to it.
+    On asyncio, anyio holds sockets that it has dialled so, and accepted ones only once a reader has found nothing: who
+    floods from the first byte on would be read without end, into a queue without a bound. No public way leads to it.
     """
     transport = getattr(accepted, "_transport", None)
     if isinstance(transport, asyncio.ReadTransport):

@@ -5,6 +5,7 @@ Each line is an object with `at` (seconds since the epoch) and `event`:
 - identify: connection, session (its number, from 1), shard, intents, compress (that of the URL, or "payload");
 - resume: connection, session, shard, sequence (that of the RESUME), replayed (how many events);
 - refusal: connection and, of an IDENTIFY or RESUME, opcode, code (null: op 9), reason; of HTTP, status, method, path;
+  of a socket too many, which is no connection (null), status (503, or null for none) and reason;
 - close: connection, session and shard (null without one), code, reason, by, sequence (the session's last one);
 - end: a session that can be resumed no more: session, shard, cause, sequence;
 - last: shard; its stream is done, or the gateway stops.
@@ -19,6 +20,7 @@ from typing import Any
 
 from gateway_proto.server import (
     ConnectionClosed,
+    ConnectionRefused,
     HttpAnswered,
     Identified,
     ServerAction,
@@ -57,6 +59,13 @@ class Journal:
                 self._session_line("identify", action, intents=action.intents, compress=compress)
             case SessionResumed():
                 self._session_line("resume", action, sequence=action.sequence, replayed=action.replayed)
+            case ConnectionRefused():
+                self._line(
+                    "refusal",
+                    connection=None,
+                    status=503 if action.answered else None,
+                    reason=f"{action.limit} connections are open",
+                )
             case SessionRefused():
                 self._line(
                     "refusal",

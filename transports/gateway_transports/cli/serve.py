@@ -18,6 +18,7 @@ from rich.console import Console
 from gateway_proto import InvalidConfigError, Secret
 from gateway_proto.server import Identified, PreparedEvent, Script, ServerAction, ServerConfig, ShardInfo, WorldConfig
 from gateway_proto.server.visibility import seen
+from gateway_proto.testing.payloads import guild_ids
 from gateway_proto.testing.stream import EventStream
 from gateway_proto.world import GuildWorld
 
@@ -121,8 +122,8 @@ def serve(
 ) -> None:
     """Serve a gateway that sends each shard a stream of numbered events. Any token is right; Ctrl-C ends it.
 
-    Each payload has the shard's id as `_shard` and its number, from 1, as `_number`. The URL's `compress` is the
-    client's choice. A stream goes on while its shard is away, for a RESUME to replay.
+    Each payload has the shard's id as `_shard` and its number, from 1, as `_number`; READY lists its guilds. The URL's
+    `compress` is the client's choice. A stream goes on while its shard is away, for a RESUME to replay.
 
     With --members there is one world of guilds: each shard gets its own, by the intents it has asked for, and is told
     what happens in them. With --rate max --events is for each shard, in a world too.
@@ -137,6 +138,7 @@ def serve(
             session_limit=session_limit,
             replay_events=max(100, min(3500, _REPLAY_PER_GUILD * guilds)),
             world=_world(guilds, members, seed),
+            shard_guilds=None if members is not None else lambda shard: guild_ids(_rng(seed, shard), shard, guilds),
         ),
         rate=_parse_rate(rate),
         events=events,
@@ -260,8 +262,12 @@ def _parse_rate(text: str) -> float | None:
 
 
 def _stream(options: _Options, shard: ShardInfo, *, numbered: bool = True) -> EventStream:
-    rng = random.Random(f"{options.seed}/{shard[0]}/{shard[1]}")
-    return EventStream(rng, shard=shard, guilds=options.guilds, numbered=numbered)
+    return EventStream(_rng(options.seed, shard), shard=shard, guilds=options.guilds, numbered=numbered)
+
+
+def _rng(seed: int, shard: ShardInfo) -> random.Random:
+    """What a shard's stream is drawn from, its guilds first: READY lists the same ones."""
+    return random.Random(f"{seed}/{shard[0]}/{shard[1]}")
 
 
 def _prepared(options: _Options, world: GuildWorld | None, identified: Identified) -> Iterator[PreparedEvent]:
