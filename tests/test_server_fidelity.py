@@ -11,6 +11,7 @@ import pytest
 from gateway_proto.server import Refuse, ServerConfig
 
 from .server_helpers import Client, Rig
+from .world_helpers import bodies, shard_client, world_rig
 
 
 def is_open(client: Client) -> bool:
@@ -143,3 +144,21 @@ def test_discord_py_and_hikari_wait_for_the_voice_server_of_a_joined_channel() -
     assert (server["guild_id"], server["endpoint"], type(server["token"])) == ("1", None, str)
     client.say(4, {"guild_id": 1, "channel_id": None, "self_mute": False, "self_deaf": False})
     assert client.events()[3:] == ["VOICE_STATE_UPDATE"]
+
+
+def test_discord_py_and_hikari_tell_a_new_guild_from_one_that_is_back() -> None:
+    """By the absence of `unavailable`: with it `on_guild_join` and `GuildJoinEvent` never come."""
+    old, new = 41771983423143937, 197038439483310086
+    rig = world_rig(guilds=(old,))
+    world, client = rig.server.world, shard_client(rig)
+    assert world is not None
+    for change, guild_id in ((world.join, new), (world.begin_outage, old), (world.end_outage, old)):
+        event = change(guild_id)
+        assert event is not None
+        rig.run(rig.server.dispatch_world(event, rig.now))
+    first, added, back = bodies(client, "GUILD_CREATE")
+    assert "unavailable" not in added
+    assert (first["unavailable"], back["unavailable"]) == (False, False)
+    assert added.keys() == first.keys() - {"unavailable"}
+    # Whoever comes later was not there when the bot was added.
+    assert all(guild["unavailable"] is False for guild in bodies(shard_client(rig), "GUILD_CREATE"))

@@ -55,8 +55,9 @@ class Population:
             return None
         return "GUILD_CREATE", self._whole(session, guild_id)
 
-    def _whole(self, session: ServerSession, guild_id: int) -> bytes:
-        return self._world.guild_create(guild_id, session.intents, session.large_threshold, session.presence)
+    def _whole(self, session: ServerSession, guild_id: int, *, is_new: bool = False) -> bytes:
+        intents, threshold, presence = session.intents, session.large_threshold, session.presence
+        return self._world.guild_create(guild_id, intents, threshold, presence, is_new=is_new)
 
     # -- what happens ----------------------------------------------------------------------------------------------
 
@@ -87,7 +88,9 @@ class Population:
             session.backlog.drop(event.guild_id)
         if event.name == "GUILD_CREATE" and event.guild_id is not None:
             # As of now: if it is gone again, that is all there is to tell.
-            return self._whole(session, event.guild_id) if self._world.is_available(event.guild_id) else None
+            if not self._world.is_available(event.guild_id):
+                return None
+            return self._whole(session, event.guild_id, is_new=event.is_own)
         return shown(event, session.intents)
 
     # -- what is asked ---------------------------------------------------------------------------------------------

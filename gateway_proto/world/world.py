@@ -137,12 +137,15 @@ class GuildWorld:
         intents: int = Intents.all(),
         large_threshold: int | None = None,
         presence: Mapping[str, Any] | None = None,
+        *,
+        is_new: bool = False,
     ) -> bytes:
         """The `d` of GUILD_CREATE as a session with these intents sees it.
 
         Args:
             large_threshold: IDENTIFY's.
             presence: what the session said of the bot, if it did.
+            is_new: the bot was just added to it.
         """
         guild = self._guilds.look(guild_id)
         whole = guild.whole(
@@ -152,6 +155,9 @@ class GuildWorld:
             large_threshold=min(MAX_THRESHOLD, max(DEFAULT_THRESHOLD, large_threshold or 0)),
             bot_presence=self._bot_presence(presence),
         )
+        if is_new:
+            # Its absence is how discord.py and hikari tell a guild that the bot was added to from one that is back.
+            del whole["unavailable"]
         return encode(dict(sorted(whole.items(), reverse=True)))
 
     def _bot_presence(self, said: Mapping[str, Any] | None) -> Payload:
@@ -293,7 +299,8 @@ class GuildWorld:
         if guild_id in self._guilds:
             return None
         self._guilds.add(guild_id)
-        return WorldEvent("GUILD_CREATE", guild_id, self.guild_create(guild_id, large_threshold=MAX_THRESHOLD))
+        whole = self.guild_create(guild_id, large_threshold=MAX_THRESHOLD, is_new=True)
+        return WorldEvent("GUILD_CREATE", guild_id, whole, is_own=True)
 
     def leave(self, guild_id: int) -> WorldEvent | None:
         """The bot was removed from a guild: GUILD_DELETE without `unavailable`; None if it was not in it."""

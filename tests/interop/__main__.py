@@ -10,7 +10,7 @@ import anyio
 
 from .clients import CLIENTS
 from .report import markdown
-from .run import Row, run_all
+from .run import CASES, Row, run_all
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
         order = {(client.name, compress): i for client in CLIENTS for i, compress in enumerate(client.compressions)}
         names = [client.name for client in CLIENTS]
         rows.sort(key=lambda row: (names.index(row.client), order.get((row.client, row.compress), 0)))
-        print(markdown(rows))
+        print(markdown(rows, CASES))
     return 0 if all(row.ok for row in rows) else 1
 
 

@@ -17,11 +17,16 @@ PLAIN: Final = "none"
 PAYLOAD: Final = "payload"
 """Payload compression: asked for in IDENTIFY, not in the URL."""
 
+AT_START: Final = "all members at the start"
+ALL_PRESENCES: Final = "all members with presences"
+"""Cases that not every client can do."""
+
 
 class Client(NamedTuple):
     """A client as its users know it. `compressions` are what it supports here.
 
-    With those in `reorders` it lets events overtake each other by its own doing.
+    With those in `reorders` it lets events overtake each other by its own doing. `cannot` names the cases for which it
+    has no means. `tells_limits`: it has an event of its own for RATE_LIMITED.
     """
 
     name: str
@@ -30,13 +35,17 @@ class Client(NamedTuple):
     driver: str
     is_node: bool = False
     reorders: tuple[str, ...] = ()
+    cannot: tuple[str, ...] = ()
+    has_cache: bool = True
+    tells_limits: bool = False
 
 
 # With a zstd module in the standard library discord.py asks for nothing else.
 _DISCORD_PY: Final = ("zstd-stream",) if sys.version_info >= (3, 14) else ("zlib-stream", "zstd-stream")
 CLIENTS: Final = (
-    Client("discord.py", ("discord.py",), _DISCORD_PY, "discord_py"),
-    Client("hikari", ("hikari",), (PLAIN, PAYLOAD, "zlib-stream", "zstd-stream"), "hikari_bot"),
+    # Of all members it never asks for the presences.
+    Client("discord.py", ("discord.py",), _DISCORD_PY, "discord_py", cannot=(ALL_PRESENCES,)),
+    Client("hikari", ("hikari",), (PLAIN, PAYLOAD, "zlib-stream", "zstd-stream"), "hikari_bot", tells_limits=True),
     Client(
         "@discordjs/ws",
         ("@discordjs/ws",),
@@ -45,6 +54,9 @@ CLIENTS: Final = (
         is_node=True,
         # It inflates a compressed message in the background, and handles a TEXT behind it at once.
         reorders=(PAYLOAD,),
+        # It asks for nothing by itself, and keeps nothing.
+        cannot=(AT_START,),
+        has_cache=False,
     ),
 )
 _ZSTD_PACKAGES: Final = ("zstandard", "backports.zstd; python_version < '3.14'")

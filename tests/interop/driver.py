@@ -21,7 +21,7 @@ _LEAVE: Final = 5.0
 """Seconds for a driver to end by itself when its stdin ends."""
 ACTIVITY: Final = "checkers"
 """What every client plays from its IDENTIFY on."""
-NO_ERRORS: Final = ("WARNING",)
+NO_ERRORS: Final = ("WARNING", "DISCARDED")
 """What a client may log without a case being lost."""
 
 
@@ -62,6 +62,12 @@ class Driver:
         assert self._process.stdin is not None
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._process.stdin.send(json.dumps(line).encode() + b"\n")
+
+    async def _read_all(self) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read)
+            group.start_soon(self._read_errors)
+        self.lines.finish()
 
     async def _read(self) -> None:
         assert self._process.stdout is not None
@@ -104,12 +110,14 @@ async def run_driver(
     token: str,
     intents: int,
     sharded: bool = False,
+    chunk: bool = True,
     ca: str | None = None,
 ) -> AsyncIterator[Driver]:
     """Run a client's driver for as long as the block does; then it is told to leave, and killed if it does not.
 
     Args:
         sharded: with as many shards as GET /gateway/bot recommends; else with one.
+        chunk: let it ask for all members by itself, as it does; else it is told not to.
         ca: the file of a CA to trust.
     """
     options = {
@@ -119,6 +127,7 @@ async def run_driver(
         "intents": intents,
         "activity": ACTIVITY,
         "sharded": sharded,
+        "chunk": chunk,
         "compress": None if compress == PLAIN else compress,
         "modules": environment.modules(client),
     }
@@ -132,8 +141,7 @@ async def run_driver(
     )
     driver = Driver(process)
     async with process, background() as group:
-        group.start_soon(driver._read)
-        group.start_soon(driver._read_errors)
+        group.start_soon(driver._read_all)
         try:
             await driver._write(options)
             yield driver

@@ -1,6 +1,7 @@
 """One client against one gateway of its own: what the server reported, what the client saw, and asking both."""
 
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
@@ -17,13 +18,15 @@ from gateway_proto.server import (
     ServerAction,
     ServerConfig,
     ServerSession,
+    WorldEvent,
 )
+from gateway_proto.world import GuildWorld
 from gateway_transports.serve import Gateway, serve
 
-from . import payloads
 from .clients import Client, Environment
 from .driver import Driver, run_driver
 from .log import Log, MissingError
+from .world import SMALL, WORLD
 
 A = TypeVar("A")
 TOKEN: Final = "ODAzNTExMTAyMjQ2Nzg5MTI=.interop.of-nobody"
@@ -38,10 +41,10 @@ INTENTS: Final = (
 )
 CONFIG: Final = ServerConfig(
     token=Secret(TOKEN),
-    guild_ids=payloads.GUILD_IDS,
-    # Short, so that several are seen; the tolerance leaves a busy machine time.
-    heartbeat_interval=1.0,
-    heartbeat_tolerance=8.0,
+    world=WORLD,
+    # With payload compression guilds are compressed and messages are not, so that no client's messages can overtake
+    # each other (`Client.reorders`).
+    payload_threshold=8192,
 )
 
 
@@ -50,13 +53,27 @@ class CaseError(Exception):
 
 
 class Play:
-    """A gateway and a driver at it. `actions` is everything that the server reported."""
+    """A gateway and a driver at it. `actions` is everything that the server reported.
 
-    def __init__(self, gateway: Gateway, actions: Log[ServerAction], driver: Driver) -> None:
+    `reorders`: events can overtake each other in the client. `messages` are (id, content) of all that were sent.
+    """
+
+    def __init__(
+        self, gateway: Gateway, actions: Log[ServerAction], driver: Driver, client: Client, *, reorders: bool
+    ) -> None:
         self.gateway = gateway
         self.actions = actions
         self.driver = driver
-        self._numbers = 0
+        self.client = client
+        self.reorders = reorders
+        self.messages: list[tuple[str, str]] = []
+
+    @property
+    def world(self) -> GuildWorld:
+        """Its events must be told before the next happens: `tell` does."""
+        world = self.gateway.server.world
+        assert world is not None
+        return world
 
     # -- the server ------------------------------------------------------------------------------------------------
 
@@ -84,10 +101,8 @@ class Play:
         return sum(isinstance(action, kind) for action in self.actions.items[since:])
 
     async def identified(self, since: int = 0) -> Identified:
-        """A new session, which is sent its guilds at once."""
-        identified = await self.reported(Identified, since=since)
-        payloads.send_guilds(self.gateway, identified.session_id)
-        return identified
+        """A new session; raises MissingError."""
+        return await self.reported(Identified, since=since)
 
     async def request(self, opcode: Opcode, since: int, holds: Callable[[Any], bool] = lambda d: True) -> Any:
         """The `d` of the client's first such payload, which must not have been answered by a close."""
@@ -109,35 +124,61 @@ class Play:
     def inject(self, target: int | Secret, fault: Fault) -> None:
         self.gateway.inject(target, fault)
 
-    # -- messages --------------------------------------------------------------------------------------------------
+    # -- the world -------------------------------------------------------------------------------------------------
 
-    def send_messages(self, session_id: Secret, count: int) -> list[str]:
-        """Dispatch so many messages; their contents, which go on where the last ones ended."""
-        numbers = range(self._numbers, self._numbers + count)
-        self._numbers += count
-        for number in numbers:
-            self.gateway.dispatch(session_id, "MESSAGE_CREATE", payloads.message(number, payloads.GUILD_IDS[0]))
-        return [str(number) for number in numbers]
+    def tell(self, event: WorldEvent | None) -> WorldEvent:
+        """Tell what happened to whom it concerns; it must have happened."""
+        assert event is not None
+        self.gateway.dispatch_world(event)
+        return event
 
-    async def check_messages(self, contents: list[str], since: int) -> None:
-        """The client saw exactly these messages, in order; raises CaseError or MissingError."""
+    async def told_guilds(self, since: int) -> None:
+        """The client has seen the guilds that a new session begins with; raises MissingError."""
+        count = len(self.world.guild_ids)
         await self.driver.lines.collect(
-            "the client's messages", lambda line: line["saw"] == "message", len(contents), since=since
+            "GUILD_CREATE of each guild", lambda line: line.get("name") == "GUILD_CREATE", count, since=since
         )
-        seen = [line["content"] for line in self.driver.lines.items[since:] if line["saw"] == "message"]
-        if seen != contents:
-            raise CaseError(f"saw {seen[:20]} instead of {contents[:20]}")
 
-    @property
-    def messages_sent(self) -> int:
-        return self._numbers
+    def send_messages(self, count: int) -> list[tuple[str, str]]:
+        """So many messages are sent in a guild; (id, content) of each."""
+        bodies = [msgspec.json.decode(self.tell(self.world.happen("MESSAGE_CREATE", SMALL)).data) for _ in range(count)]
+        sent = [(body["id"], body["content"]) for body in bodies]
+        self.messages += sent
+        return sent
+
+    async def check_messages(self, sent: list[tuple[str, str]], since: int, *, by_id: bool = False) -> None:
+        """The client saw exactly these messages, in order; raises CaseError or MissingError.
+
+        Args:
+            by_id: whatever their content is.
+        """
+        await self.driver.lines.collect(
+            "the client's messages", lambda line: line["saw"] == "message", len(sent), since=since
+        )
+        lines = [line for line in self.driver.lines.items[since:] if line["saw"] == "message"]
+        seen = [(line["id"], line["content"]) for line in lines]
+        for place, (one, other) in enumerate(itertools.zip_longest(seen, sent)):
+            if one is None or other is None or one[: 2 - by_id] != other[: 2 - by_id]:
+                raise CaseError(f"saw message {place + 1} as {one} instead of {other}")
 
 
 @contextlib.asynccontextmanager
 async def play(
-    environment: Environment, client: Client, compress: str, config: ServerConfig = CONFIG, *, token: str = TOKEN
+    environment: Environment,
+    client: Client,
+    compress: str,
+    config: ServerConfig = CONFIG,
+    *,
+    token: str = TOKEN,
+    intents: Intents = INTENTS,
+    chunk: bool = False,
 ) -> AsyncIterator[Play]:
-    """Serve a gateway, and run a client's driver against it."""
+    """Serve a gateway, and run a client's driver against it.
+
+    Args:
+        chunk: let the client ask for all members at its start, as it does by default. The cases ask themselves, and
+            for each guild that may be done every 30 s.
+    """
     actions: Log[ServerAction] = Log()
     async with serve(config, on_action=actions.add) as gateway:
         api = f"http{gateway.url.removeprefix('ws')}/api/v10"
@@ -148,7 +189,8 @@ async def play(
             api=api,
             gateway=gateway.url,
             token=token,
-            intents=int(INTENTS),
+            intents=int(intents),
             sharded=config.shards > 1,
+            chunk=chunk,
         ) as driver:
-            yield Play(gateway, actions, driver)
+            yield Play(gateway, actions, driver, client, reorders=compress in client.reorders)

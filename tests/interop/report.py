@@ -5,8 +5,12 @@ from collections.abc import Iterable
 from .run import Row
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """`ok`, `FAILS`, or nothing for what a client cannot do; below it why what fails does so."""
+def markdown(rows: Iterable[Row], cases: Iterable[str] = ()) -> str:
+    """`ok`, `FAILS`, or nothing for what a client cannot do; below it why what fails does so.
+
+    Args:
+        cases: the order of their lines; others follow.
+    """
     rows = list(rows)
     columns = list(dict.fromkeys((row.client, row.version, row.compress) for row in rows))
     cells = {(row.case, (row.client, row.version, row.compress)): row for row in rows}
@@ -15,7 +19,8 @@ def markdown(rows: Iterable[Row]) -> str:
         "| --- |" + " --- |" * len(columns),
         "| compression | " + " | ".join(compress for _, _, compress in columns) + " |",
     ]
-    for case in dict.fromkeys(row.case for row in rows):
+    known = {row.case: None for row in rows}
+    for case in dict.fromkeys([*(case for case in cases if case in known), *known]):
         marks = [_mark(cells.get((case, column))) for column in columns]
         lines.append(f"| {case} | " + " | ".join(marks) + " |")
     failed = [row for row in rows if not row.ok]

@@ -1,21 +1,57 @@
 """Running it all: clients side by side, rows as they come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
+import msgspec
+
+from gateway_proto.intents import Intents
+from gateway_proto.server import ServerConfig
 
 from .clients import CLIENTS, Client, Environment, InstallError
 from .log import MissingError
-from .play import CaseError, play
+from .play import CONFIG, INTENTS, CaseError, play
 from .process_cases import PROCESS_CASES
-from .session_cases import SESSION_CASES, login
+from .session_cases import BEAT, SESSION_CASES, Case
+from .world import ALL_KINDS
+from .world_cases import WORLD_CASES
 
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 6
 """Pairs of client and compression at one time: they mostly wait."""
 INSTALLED: Final = "installed"
+
+
+class _Sequence(NamedTuple):
+    """What one running client goes through; the first case is its login."""
+
+    cases: Mapping[str, Case]
+    config: ServerConfig
+    intents: Intents
+
+
+_SEQUENCES: Final = (
+    _Sequence(
+        SESSION_CASES, msgspec.structs.replace(CONFIG, heartbeat_interval=BEAT, heartbeat_tolerance=8.0), INTENTS
+    ),
+    _Sequence(
+        WORLD_CASES,
+        # So long that however slow the machine is, a second request for all members is too early.
+        msgspec.structs.replace(CONFIG, world=ALL_KINDS, member_request_period=600.0),
+        Intents.all(),
+    ),
+)
+
+
+CASES: Final = (*SESSION_CASES, *WORLD_CASES, *PROCESS_CASES)
+"""Their names, in the order in which they are run."""
+
+
+def cases_of(client: Client) -> list[str]:
+    """The cases that a client can do, in the order of its rows."""
+    return [name for name in CASES if name not in client.cannot]
 
 
 class Row(NamedTuple):
@@ -56,18 +92,26 @@ async def _run_compression(
     environment: Environment, client: Client, compress: str, limit: anyio.CapacityLimiter, tell: Tell
 ) -> None:
     async with limit:
-        version = await _run_session(environment, client, compress, tell)
+        version = ""
+        for sequence in _SEQUENCES:
+            version = await _run_sequence(environment, client, compress, sequence, tell)
         for name, case in PROCESS_CASES.items():
+            if name in client.cannot:
+                continue
             ok, detail = await _judge(case, environment, client, compress)
             tell(Row(client.name, version, compress, name, ok, detail))
 
 
-async def _run_session(environment: Environment, client: Client, compress: str, tell: Tell) -> str:
+async def _run_sequence(
+    environment: Environment, client: Client, compress: str, sequence: _Sequence, tell: Tell
+) -> str:
     """The cases of one running client; the client's version."""
-    async with play(environment, client, compress) as scene:
-        reached = True
-        for name, case in SESSION_CASES.items():
-            if not reached:
+    async with play(environment, client, compress, sequence.config, intents=sequence.intents) as scene:
+        is_in = None
+        for name, case in sequence.cases.items():
+            if name in client.cannot:
+                continue
+            if is_in is False:
                 tell(Row(client.name, scene.driver.version, compress, name, False, "not reached: no login"))
                 continue
             since = scene.driver.lines.mark
@@ -79,8 +123,9 @@ async def _run_session(environment: Environment, client: Client, compress: str, 
                 detail += f"; it logged: {logged[-1]}"
             detail = " ".join(detail.split())
             tell(Row(client.name, scene.driver.version, compress, name, ok, detail))
-            # Without a session each case would wait for what cannot come.
-            reached = ok or case is not login
+            if is_in is None:
+                # Without a session each case would wait for what cannot come.
+                is_in = ok
         return scene.driver.version
 
 

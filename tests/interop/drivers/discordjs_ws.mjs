@@ -35,10 +35,29 @@ manager.on(Events.Ready, (data) =>
 manager.on(Events.Resumed, () => tell('resumed'));
 manager.on(Events.Dispatch, (payload) => {
   tell('dispatch', { name: payload.t, number: payload.d?._number ?? null });
-  if (payload.t === 'GUILD_CREATE') tell('guild', { id: payload.d.id, name: payload.d.name });
-  if (payload.t === 'MESSAGE_CREATE') tell('message', { content: payload.d.content });
-  if (payload.t === 'GUILD_MEMBERS_CHUNK')
-    tell('members', { count: payload.d.members.length, nonce: payload.d.nonce ?? null });
+  const d = payload.d;
+  switch (payload.t) {
+    // It has no events of its own for these; what a library on top of it makes of them, by the same fields.
+    case 'GUILD_CREATE':
+      return tell(d.unavailable === undefined ? 'joined' : 'guild', { id: d.id, name: d.name });
+    case 'GUILD_DELETE':
+      return tell(d.unavailable ? 'unavailable' : 'left', { id: d.id });
+    case 'MESSAGE_CREATE':
+      return tell('message', { id: d.id, content: d.content });
+    case 'GUILD_MEMBERS_CHUNK': {
+      const ids = d.members.map((member) => member.user.id);
+      tell('chunk', {
+        guild: d.guild_id,
+        ids,
+        index: d.chunk_index,
+        count: d.chunk_count,
+        nonce: d.nonce ?? null,
+        not_found: d.not_found ?? null,
+        presences: d.presences?.map((presence) => presence.user.id) ?? null,
+      });
+      return tell('members', { ids });
+    }
+  }
 });
 manager.on(Events.HeartbeatComplete, (stats) => {
   latency = stats.latency / 1000;
@@ -71,7 +90,18 @@ const obey = async (command) => {
     case 'members by id':
       return manager.send(0, {
         op: 8,
-        d: { guild_id: command.guild, user_ids: command.ids, limit: 0, nonce: command.nonce },
+        d: {
+          guild_id: command.guild,
+          user_ids: command.ids,
+          limit: 0,
+          presences: command.presences,
+          nonce: command.nonce,
+        },
+      });
+    case 'all members':
+      return manager.send(0, {
+        op: 8,
+        d: { guild_id: command.guild, query: '', limit: 0, presences: command.presences, nonce: command.nonce },
       });
     case 'latency':
       return tell('latency', { seconds: latency });

@@ -32,7 +32,23 @@ def listen(bot: hikari.GatewayBot) -> None:
 
     @bot.listen()
     async def on_message(event: hikari.MessageCreateEvent) -> None:
-        tell("message", content=event.content)
+        tell("message", id=str(event.message_id), content=event.content)
+
+    @bot.listen()
+    async def on_unavailable(event: hikari.GuildUnavailableEvent) -> None:
+        tell("unavailable", id=str(event.guild_id))
+
+    @bot.listen()
+    async def on_join(event: hikari.GuildJoinEvent) -> None:
+        tell("joined", id=str(event.guild_id), name=event.guild.name)
+
+    @bot.listen()
+    async def on_leave(event: hikari.GuildLeaveEvent) -> None:
+        tell("left", id=str(event.guild_id), name=event.old_guild and event.old_guild.name)
+
+    @bot.listen()
+    async def on_limit(event: hikari.RequestGuildMembersRateLimitedEvent) -> None:
+        tell("limited", guild=str(event.guild_id), seconds=event.retry_after)
 
     @bot.listen()
     async def on_payload(event: hikari.ShardPayloadEvent) -> None:
@@ -40,7 +56,28 @@ def listen(bot: hikari.GatewayBot) -> None:
 
     @bot.listen()
     async def on_chunk(event: hikari.MemberChunkEvent) -> None:
-        tell("members", count=len(event.members), nonce=event.nonce)
+        tell("members", ids=[str(id) for id in event.members])
+
+    @bot.listen()
+    async def on_anything(event: hikari.Event) -> None:
+        """Let it read everything: an event that nobody listens to it need not look at."""
+
+
+def tell_cache(bot: hikari.GatewayBot, guild_id: int) -> None:
+    cache = bot.cache
+    guild = cache.get_available_guild(guild_id)
+    states = cache.get_voice_states_view_for_guild(guild_id)
+    tell(
+        "cache",
+        guild=str(guild_id),
+        name=guild and guild.name,
+        members=len(cache.get_members_view_for_guild(guild_id)),
+        channels=sorted(map(str, cache.get_guild_channels_view_for_guild(guild_id))),
+        roles=sorted(map(str, cache.get_roles_view_for_guild(guild_id))),
+        emojis=sorted(map(str, cache.get_emojis_view_for_guild(guild_id))),
+        stickers=sorted(map(str, cache.get_stickers_view_for_guild(guild_id))),
+        voice={str(user): str(state.channel_id) for user, state in states.items()},
+    )
 
 
 async def obey(bot: hikari.GatewayBot, command: dict[str, Any]) -> None:
@@ -59,7 +96,15 @@ async def obey(bot: hikari.GatewayBot, command: dict[str, Any]) -> None:
             )
         case "members by id":
             ids = [int(id) for id in command["ids"]]
-            await bot.request_guild_members(int(command["guild"]), users=ids, nonce=command["nonce"])
+            await bot.request_guild_members(
+                int(command["guild"]), users=ids, include_presences=command["presences"], nonce=command["nonce"]
+            )
+        case "all members":
+            await bot.request_guild_members(
+                int(command["guild"]), include_presences=command["presences"], nonce=command["nonce"]
+            )
+        case "cache":
+            tell_cache(bot, int(command["guild"]))
         case "latency":
             tell("latency", seconds=bot.heartbeat_latency)
         case "close":
@@ -72,7 +117,7 @@ async def close(bot: hikari.GatewayBot) -> None:
 
 
 async def main() -> None:
-    log_to_lines()
+    log_to_lines("hikari.event_manager")
     lines = commands()
     options = await anext(lines)
     defaults = GatewayShardImpl.__init__.__kwdefaults__ or {}
@@ -81,7 +126,12 @@ async def main() -> None:
     elif options["compress"] == "payload":
         defaults["compression"] = GatewayCompression.PAYLOAD_ZLIB_STREAM
     bot = hikari.GatewayBot(
-        options["token"], rest_url=options["api"], intents=hikari.Intents(options["intents"]), banner=None, logs=None
+        options["token"],
+        rest_url=options["api"],
+        intents=hikari.Intents(options["intents"]),
+        banner=None,
+        logs=None,
+        auto_chunk_members=options["chunk"],
     )
     listen(bot)
     tell("start", version=hikari.__version__)

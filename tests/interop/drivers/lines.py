@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -16,6 +17,17 @@ def tell(saw: str, **facts: Any) -> None:
 def tell_dispatch(name: str, data: Any) -> None:
     """Print the line of a dispatch; a stream of this project numbers its payloads."""
     tell("dispatch", name=name, number=data.get("_number") if isinstance(data, Mapping) else None)
+    if name == "GUILD_MEMBERS_CHUNK":
+        tell(
+            "chunk",
+            guild=data["guild_id"],
+            ids=[member["user"]["id"] for member in data["members"]],
+            index=data["chunk_index"],
+            count=data["chunk_count"],
+            nonce=data.get("nonce"),
+            not_found=data.get("not_found"),
+            presences=[presence["user"]["id"] for presence in data["presences"]] if "presences" in data else None,
+        )
 
 
 async def commands() -> AsyncIterator[dict[str, Any]]:
@@ -42,19 +54,25 @@ async def serve_commands(
     await close()
 
 
-class LogLines(logging.Handler):
-    """Prints what the client logs, WARNING and above, with the exception's last line."""
+_DISCARDED = re.compile(r"referencing an? |referencing unknown|unrecognised entity")
+"""How the two clients log, for debugging, that an event fits to nothing they know of."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+
+class LogLines(logging.Handler):
+    """Prints what the client logs, WARNING and above, with the exception's last line; and what it discards."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
+        if record.levelno < logging.WARNING:
+            if _DISCARDED.search(text):
+                tell("log", level="DISCARDED", text=f"{record.name}: {text}"[:500])
+            return
         if record.exc_info is not None and record.exc_info[1] is not None:
             text += f": {record.exc_info[1]!r}"
         tell("log", level=record.levelname, text=f"{record.name}: {text}"[:500])
 
 
-def log_to_lines() -> None:
-    """Let every logger of this process print lines."""
+def log_to_lines(receiver: str) -> None:
+    """Let every logger of this process print lines. `receiver` is the one that tells what is discarded."""
     logging.getLogger().addHandler(LogLines())
+    logging.getLogger(receiver).setLevel(logging.DEBUG)
