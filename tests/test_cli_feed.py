@@ -9,7 +9,7 @@ import anyio
 import msgspec
 import pytest
 
-from gateway_proto import Intents, Secret, ShardConfig
+from gateway_proto import Intents, RequestGuildMembers, Secret, ShardConfig, UpdateVoiceState
 from gateway_proto.server import (
     ConnectionRefused,
     Drop,
@@ -258,6 +258,31 @@ async def test_as_fast_as_the_client_reads_nothing_is_lost(anyio_backend: str) -
         tally.sent(feed.number((0, 1)))
         assert tally.whole()
         assert tally.delivered > 2900
+
+
+async def test_what_is_left_unanswered_is_in_the_journal(anyio_backend: str) -> None:
+    """What was asked, by which connection, and why there is no answer."""
+    lines: list[dict[str, Any]] = []
+    journal = Journal(lines.append, lambda shard: 0)
+    async with virtual_time() as clock, background() as group:
+        network = MemoryNetwork(clock, rng=random.Random(1), latency=(0.01, 0.03))
+        config = ServerConfig(url=URL, resume_url=URL, world=WorldConfig(guilds=(5 << 22,), members=4))
+        gateway = Gateway(config, rng=random.Random(2), clock=clock, on_action=journal.on_action)
+        group.start_soon(network.listen("gateway", 80).serve, gateway.handle)
+        wanted = ShardConfig(token=Secret("t"), intents=Intents.GUILDS, url=URL)
+        async with open_shard(wanted, dialer=network, clock=clock, rng=random.Random(4)) as runner:
+            await anext(runner)
+            runner.send(UpdateVoiceState(guild_id=5 << 22, channel_id=9))
+            runner.send(RequestGuildMembers(guild_id=6 << 22, query="a", limit=1, nonce="n"))
+            await clock.wait(anyio.Event(), clock.now() + 5.0)
+    told = [{key: line[key] for key in line if key != "at"} for line in lines if line["event"] == "unanswered"]
+    asked = {"event": "unanswered", "connection": 1}
+    assert told == [
+        {**asked, "opcode": 4, "request": "VOICE_STATE_UPDATE",
+         "reason": f"9 is no voice channel of guild {5 << 22}"},
+        {**asked, "opcode": 8, "request": "REQUEST_GUILD_MEMBERS",
+         "reason": f"guild {6 << 22} is none of this shard's"},
+    ]  # fmt: skip
 
 
 # -- as fast as clients read ---------------------------------------------------------------------------------------

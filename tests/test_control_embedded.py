@@ -17,6 +17,7 @@ from gateway_proto.server import (
     HttpAnswered,
     Identified,
     Received,
+    RequestUnanswered,
     ServerAction,
     SessionEnd,
     SessionEnded,
@@ -54,6 +55,10 @@ LINES: list[tuple[ServerAction, str]] = [
     (
         SessionRefused(connection_id=1, opcode=2, code=4004, reason="why"),
         "the IDENTIFY of connection 1 was refused with 4004: why",
+    ),
+    (
+        RequestUnanswered(connection_id=3, opcode=8, reason="why"),
+        "the REQUEST_GUILD_MEMBERS of connection 3 was left unanswered: why",
     ),
     (
         SessionEnded(session_id=ID, number=1, shard=None, sequence=1, cause=SessionEnd.INVALID),

@@ -51,7 +51,8 @@ def bodies(client: Client, name: str) -> list[Any]:
 class Cache:
     """What a bot's cache holds by the events alone: per guild its names, roles, channels, members, voice."""
 
-    def __init__(self) -> None:
+    def __init__(self, bot: int) -> None:
+        self.bot: str = str(bot)
         self.guilds: dict[str, Any] = {}
         self.unavailable: set[str] = set()
 
@@ -78,7 +79,12 @@ class Cache:
             case "CHANNEL_DELETE":
                 del guild["channels"][d["id"]]
             case "THREAD_CREATE" | "THREAD_UPDATE":
-                guild["threads"][d["id"]] = d["name"]
+                guild["threads"][d["id"]] = thread_entry(d)
+            case "THREAD_MEMBERS_UPDATE" | "THREAD_MEMBER_UPDATE":
+                self._joined(d, guild["threads"])
+            case "THREAD_LIST_SYNC":
+                for thread in d["threads"]:
+                    assert guild["threads"][thread["id"]] == thread_entry(thread)
             case "THREAD_DELETE":
                 del guild["threads"][d["id"]]
             case "GUILD_ROLE_CREATE" | "GUILD_ROLE_UPDATE":
@@ -111,14 +117,45 @@ class Cache:
 
     def _listed(self, name: str, d: Any, guild: Any) -> None:
         match name:
-            case "GUILD_SOUNDBOARD_SOUND_CREATE":
-                guild["sounds"].add(d["sound_id"])
+            case "GUILD_SOUNDBOARD_SOUND_CREATE" | "GUILD_SOUNDBOARD_SOUND_UPDATE":
+                guild["sounds"][d["sound_id"]] = d["name"]
+            case "GUILD_SOUNDBOARD_SOUNDS_UPDATE":
+                assert guild["sounds"] == {sound["sound_id"]: sound["name"] for sound in d["soundboard_sounds"]}
             case "GUILD_SOUNDBOARD_SOUND_DELETE":
-                guild["sounds"].remove(d["sound_id"])
+                del guild["sounds"][d["sound_id"]]
             case "GUILD_SCHEDULED_EVENT_CREATE" | "GUILD_SCHEDULED_EVENT_UPDATE":
-                guild["scheduled"][d["id"]] = (d["name"], d["status"])
+                guild["scheduled"][d["id"]] = (d["name"], d["status"], d["user_count"])
             case "GUILD_SCHEDULED_EVENT_DELETE":
                 del guild["scheduled"][d["id"]]
+            case "GUILD_SCHEDULED_EVENT_USER_ADD" | "GUILD_SCHEDULED_EVENT_USER_REMOVE":
+                title, status, count = guild["scheduled"][d["guild_scheduled_event_id"]]
+                count += 1 if name.endswith("ADD") else -1
+                guild["scheduled"][d["guild_scheduled_event_id"]] = (title, status, count)
+            case _:
+                self._staged(name, d, guild)
+
+    def _staged(self, name: str, d: Any, guild: Any) -> None:
+        match name:
+            case "STAGE_INSTANCE_CREATE" | "STAGE_INSTANCE_UPDATE":
+                guild["stages"][d["id"]] = d["channel_id"], d["topic"]
+            case "STAGE_INSTANCE_DELETE":
+                del guild["stages"][d["id"]]
+
+    def _joined(self, d: Any, threads: Any) -> None:
+        """Who is in a thread; of the bot its flags as well."""
+        name, count, own = threads[d["id"]]
+        if "member_count" in d:
+            count = d["member_count"]
+        for member in (d, *d.get("added_members", ())):
+            if member.get("user_id") == self.bot:
+                own = member["flags"]
+        if self.bot in d.get("removed_member_ids", ()):
+            own = None
+        threads[d["id"]] = name, count, own
+
+
+def thread_entry(thread: Any) -> tuple[str, int, int | None]:
+    return thread["name"], thread["member_count"], thread["member"]["flags"] if "member" in thread else None
 
 
 def member_summary(member: Any) -> tuple[str | None, set[str]]:
@@ -130,15 +167,19 @@ def summary(guild: Any) -> dict[str, Any]:
     return {
         "name": guild["name"],
         "channels": {channel["id"]: channel["name"] for channel in guild["channels"]},
-        "threads": {thread["id"]: thread["name"] for thread in guild["threads"]},
+        "threads": {thread["id"]: thread_entry(thread) for thread in guild["threads"]},
         "roles": {role["id"]: role["name"] for role in guild["roles"]},
         "members": {member["user"]["id"]: member_summary(member) for member in guild["members"]},
         "voice": {state["user_id"]: state["channel_id"] for state in guild["voice_states"]},
         "presences": {presence["user"]["id"]: presence["status"] for presence in guild["presences"]},
         "emojis": {emoji["id"] for emoji in guild["emojis"]},
         "stickers": {sticker["id"] for sticker in guild["stickers"]},
-        "sounds": {sound["sound_id"] for sound in guild["soundboard_sounds"]},
-        "scheduled": {event["id"]: (event["name"], event["status"]) for event in guild["guild_scheduled_events"]},
+        "sounds": {sound["sound_id"]: sound["name"] for sound in guild["soundboard_sounds"]},
+        "stages": {stage["id"]: (stage["channel_id"], stage["topic"]) for stage in guild["stage_instances"]},
+        "scheduled": {
+            event["id"]: (event["name"], event["status"], event["user_count"])
+            for event in guild["guild_scheduled_events"]
+        },
     }
 
 

@@ -212,8 +212,8 @@ class Dialogue:
             )
         )
         population = self._population
-        guild_ids = None if population is None else population.guilds_of(session)
-        session.emit("READY", ready(session, self._config, self.api_version, guild_ids), now)
+        shown = () if population is None else (population.guilds_of(session), population.bot)
+        session.emit("READY", ready(session, self._config, self.api_version, *shown), now)
         if population is not None:
             population.begin(session)
         return None

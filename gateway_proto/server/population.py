@@ -4,7 +4,7 @@ Requests are judged as Discord documents it (Gateway Events > Send Events); what
 another shard's, all members without the intent) is left unanswered here, and reported.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +43,11 @@ class Population:
     def guilds_of(self, session: ServerSession) -> Iterator[int]:
         """What READY lists."""
         return self._world.guilds_of(*(session.shard or UNSHARDED))
+
+    @property
+    def bot(self) -> Mapping[str, Any]:
+        """The bot's user as it is now, which READY shows."""
+        return self._world.bot
 
     def begin(self, session: ServerSession) -> None:
         """READY is sent: the guilds follow, for who has the intent."""
@@ -135,7 +140,8 @@ class Population:
             guild_id, channel_id, mute=data.get("self_mute", False), deaf=data.get("self_deaf", False)
         )
         if moved is None:
-            reason = "the bot is in no voice channel" if channel is None else f"{channel_id} is no voice channel"
+            missing = "the bot is in no voice channel" if channel is None else f"{channel_id} is no voice channel"
+            reason = f"{missing} of guild {guild_id}"
             return self._unanswered(session, Opcode.VOICE_STATE_UPDATE, reason)
         actions = self.dispatch(moved, now)
         if channel is not None and not was_there:
@@ -161,7 +167,7 @@ class Population:
             query, limit = data["query"], data["limit"]
             if not query and not limit:
                 if not session.intents & Intents.GUILD_MEMBERS:
-                    reason = "all members of a guild need the intent GUILD_MEMBERS"
+                    reason = f"all members of guild {guild_id} need the intent GUILD_MEMBERS"
                     return self._unanswered(session, Opcode.REQUEST_GUILD_MEMBERS, reason)
                 wait = self._whole_guilds.enter(guild_id, now)
                 if wait > 0:

@@ -4,7 +4,7 @@ Such a world is empty: no members, no sounds. What a request must have is judged
 answers for a world that has guilds.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -24,12 +24,19 @@ Dispatches: TypeAlias = list[tuple[str, bytes]]
 _STATUSES: Final = ("online", "dnd", "idle", "invisible", "offline")
 
 
-def ready(session: ServerSession, config: ServerConfig, version: int, guild_ids: Iterable[int] | None = None) -> bytes:
+def ready(
+    session: ServerSession,
+    config: ServerConfig,
+    version: int,
+    guild_ids: Iterable[int] | None = None,
+    bot: Mapping[str, Any] | None = None,
+) -> bytes:
     """The `d` of READY (Discord: Gateway Events > Ready): every guild of the shard, as yet unavailable.
 
     Args:
         version: what the connection's URL said.
         guild_ids: those; for None the config's.
+        bot: what of its user is no longer as in the config.
     """
     index, total = session.shard or (0, 1)
     if guild_ids is None and config.shard_guilds is not None:
@@ -38,7 +45,7 @@ def ready(session: ServerSession, config: ServerConfig, version: int, guild_ids:
         guild_ids = (guild_id for guild_id in config.guild_ids if shard_id_for(guild_id, total) == index)
     data: dict[str, Any] = {
         "v": version,
-        "user": bot_user(config),
+        "user": {**bot_user(config), **(bot or {})},
         "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in guild_ids],
         "session_id": session.id.reveal(),
         "application": partial_application(config),

@@ -9,9 +9,9 @@ import msgspec
 from ..errors import require
 
 SHARES: Final[Mapping[str, float]] = {
-    "MESSAGE_CREATE": 0.38,
-    "PRESENCE_UPDATE": 0.18,
+    "MESSAGE_CREATE": 0.432,
     "TYPING_START": 0.14,
+    "PRESENCE_UPDATE": 0.09,
     "VOICE_STATE_UPDATE": 0.05,
     "MESSAGE_REACTION_ADD": 0.045,
     "MESSAGE_UPDATE": 0.04,
@@ -23,14 +23,18 @@ SHARES: Final[Mapping[str, float]] = {
     "GUILD_MEMBER_REMOVE": 0.009,
     "CHANNEL_UPDATE": 0.01,
     "THREAD_CREATE": 0.008,
+    "MESSAGE_POLL_VOTE_ADD": 0.006,
     "GUILD_ROLE_UPDATE": 0.005,
     "INVITE_CREATE": 0.005,
     "THREAD_UPDATE": 0.004,
     "THREAD_MEMBERS_UPDATE": 0.003,
     "THREAD_DELETE": 0.003,
+    "MESSAGE_POLL_VOTE_REMOVE": 0.002,
+    "VOICE_CHANNEL_EFFECT_SEND": 0.002,
     "CHANNEL_PINS_UPDATE": 0.002,
     "VOICE_CHANNEL_STATUS_UPDATE": 0.002,
     "INVITE_DELETE": 0.002,
+    "AUTO_MODERATION_ACTION_EXECUTION": 0.002,
     "GUILD_SCHEDULED_EVENT_USER_ADD": 0.002,
     "GUILD_SCHEDULED_EVENT_USER_REMOVE": 0.001,
     "GUILD_SCHEDULED_EVENT_CREATE": 0.001,
@@ -49,10 +53,32 @@ SHARES: Final[Mapping[str, float]] = {
     "GUILD_EMOJIS_UPDATE": 0.002,
     "GUILD_STICKERS_UPDATE": 0.001,
     "GUILD_SOUNDBOARD_SOUND_CREATE": 0.001,
+    "GUILD_SOUNDBOARD_SOUND_UPDATE": 0.001,
     "GUILD_SOUNDBOARD_SOUND_DELETE": 0.001,
+    "GUILD_SOUNDBOARD_SOUNDS_UPDATE": 0.001,
+    "STAGE_INSTANCE_CREATE": 0.002,
+    "STAGE_INSTANCE_UPDATE": 0.001,
+    "STAGE_INSTANCE_DELETE": 0.001,
+    "THREAD_LIST_SYNC": 0.001,
+    "THREAD_MEMBER_UPDATE": 0.001,
+    "AUTO_MODERATION_RULE_CREATE": 0.001,
+    "AUTO_MODERATION_RULE_UPDATE": 0.001,
+    "AUTO_MODERATION_RULE_DELETE": 0.001,
+    "INTEGRATION_CREATE": 0.001,
+    "INTEGRATION_UPDATE": 0.001,
+    "INTEGRATION_DELETE": 0.001,
     "WEBHOOKS_UPDATE": 0.001,
+    "APPLICATION_COMMAND_PERMISSIONS_UPDATE": 0.001,
+    "ENTITLEMENT_CREATE": 0.001,
+    "ENTITLEMENT_UPDATE": 0.001,
+    "ENTITLEMENT_DELETE": 0.001,
+    "SUBSCRIPTION_CREATE": 0.001,
+    "SUBSCRIPTION_UPDATE": 0.001,
+    "SUBSCRIPTION_DELETE": 0.001,
+    "USER_UPDATE": 0.0005,
 }
-"""How often each event is drawn."""
+"""How often each event is drawn. Some follow from others and are not drawn: the audit log's entries, the presence in
+each other guild that a user shares, when a voice channel filled, GUILD_INTEGRATIONS_UPDATE."""
 
 MAX_USERS: Final = 50_000_000
 """Of a world: their ids still lie milliseconds apart."""
@@ -67,7 +93,7 @@ class WorldConfig(msgspec.Struct, frozen=True, kw_only=True):
         guilds: how many the bot is in, or their ids.
         members: about how many each has; one of fifty has 5 to 35 times as many.
         seed: what everything derives from.
-        direct: the share of messages, reactions and typing that is in direct messages.
+        direct: the share of messages, reactions, typing, votes and commands that is in direct messages.
         outages: the share of guilds in an outage at first. One of four of them comes back by script only.
         outage_rate: the share of events drawn that begin one.
         outage_length: events until a guild is back, on average.

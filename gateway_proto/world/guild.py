@@ -2,20 +2,25 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from .members import Members
+from .mixing import mix
+from .presences import Presences
 from .shapes import Payload, Shapes
-from .users import BOT, Users, mix
-from .values import EMOJI
+from .users import BOT, Users
+from .values import EMOJI, START
 
 TEXT: Final = 0
 VOICE: Final = 2
 CATEGORY: Final = 4
 ANNOUNCEMENT: Final = 5
+STAGE: Final = 13
 LARGEST: Final = 75_000
 """Members above which GUILD_CREATE has no more than the bot and who is in voice (Gateway Events > Guild Create)."""
 
 _DERIVED: Final = 10
-"""The kinds of seeds of a guild, beside those of `users.py`: guild, member, presence."""
+"""The kinds of seeds of a guild, beside those of `users.py`: guild, member."""
 
 
 class Guild:
@@ -24,13 +29,14 @@ class Guild:
     It derives from (seed, id, count), so that one that never changed need not be kept.
     """
 
-    def __init__(self, id: int, users: Users, count: int) -> None:
+    def __init__(self, id: int, users: Users, presences: Presences, count: int) -> None:
         make = users.seed(_DERIVED, id)
         n = make.rng.randrange
         self.id: int = id
         self.joined_at: str = make.old_timestamp()
-        self.members: Members = Members(users, count, make.rng.getrandbits(40), make.rng.getrandbits(40))
+        self.members: Members = Members(users, id, count)
         self._users = users
+        self._presences = presences
         ids = [str(id), *(make.old_snowflake() for _ in range(n(4, 14)))]
         self.roles: dict[str, Payload] = {role: make.role(role) for role in ids}
         self.roles[ids[0]] |= {"name": "@everyone", "position": 0, "hoist": False}
@@ -45,16 +51,23 @@ class Guild:
         self.stickers: dict[str, Payload] = self._of([sticker(make, id) for _ in range(n(3))])
         self.sounds: dict[str, Payload] = self._of([sound(make, id) for _ in range(n(5))], "sound_id")
         self.scheduled: dict[str, Payload] = {}
+        self.subscribers: dict[str, dict[int, None]] = {}
+        """Who is interested in which scheduled event."""
+        self.stages: dict[str, Payload] = {}
+        """The stages that are live."""
+        self.rules: dict[str, Payload] = {}
+        """Of auto moderation."""
+        self.integrations: dict[str, Payload] = {}
         self.invites: dict[str, str] = {}
         """The channels that they lead to, by their codes."""
         self.bans: dict[int, None] = {}
-        self.presences: dict[int, Payload] = {}
-        """Those that are no longer as they were derived."""
         self.statuses: dict[str, str] = {}
         """Of voice channels."""
         self.fields: Payload = self._frame(make)
         self.voice: dict[int, Payload] = {}
         """Who is in which voice channel: states without guild and member."""
+        self.voice_since: dict[str, int] = {}
+        """When the first came into a voice channel where somebody is: seconds since the Unix epoch."""
         self._derive_voice(make)
 
     # -- what it was made of ---------------------------------------------------------------------------------------
@@ -65,7 +78,7 @@ class Guild:
 
     def _derive_channels(self, make: Shapes) -> None:
         n = make.rng.randrange
-        for type, count in ((CATEGORY, 2), (TEXT, n(3, 12)), (ANNOUNCEMENT, n(2)), (VOICE, n(1, 5))):
+        for type, count in ((CATEGORY, 2), (TEXT, n(3, 12)), (ANNOUNCEMENT, n(2)), (VOICE, n(1, 5)), (STAGE, n(2))):
             for _ in range(count):
                 made = self.new_channel(make, make.old_snowflake(), type)
                 self.channels[made["id"]] = made
@@ -90,6 +103,9 @@ class Guild:
             return fields
         if type == VOICE:
             return fields | {"user_limit": 0, "rtc_region": None, "bitrate": 64_000, "rate_limit_per_user": 0}
+        if type == STAGE:
+            stage = {"user_limit": 10_000, "rtc_region": None, "bitrate": 64_000, "rate_limit_per_user": 0}
+            return fields | stage | {"topic": None, "nsfw": False}
         return fields | {
             "topic": make.text(12) if make.random() < 0.5 else None,
             "rate_limit_per_user": make.pick((0, 0, 5, 10)),
@@ -104,11 +120,17 @@ class Guild:
             for _ in range(make.rng.randrange(3)):
                 user = self.members.pick(make)
                 self.voice[user] = self.new_voice_state(make, user, channel)
+        self.voice_since = dict.fromkeys(self.busy_channels(), START // 1000)
 
-    def new_voice_state(self, make: Shapes, user: int, channel: str | None) -> Payload:
+    def busy_channels(self) -> dict[str, None]:
+        """The voice channels where somebody is."""
+        return dict.fromkeys(str(state["channel_id"]) for state in self.voice.values())
+
+    def new_voice_state(self, make: Shapes, user: int, channel: str) -> Payload:
+        """In a stage channel one of the audience."""
         return {
             "user_id": str(self._users.id(user)),
-            "suppress": False,
+            "suppress": self.channels[channel]["type"] == STAGE,
             "session_id": make.hash(),
             "self_video": False,
             "self_mute": make.random() < 0.4,
@@ -127,7 +149,6 @@ class Guild:
             "vanity_url_code": None,
             "system_channel_id": self.text_channel,
             "system_channel_flags": 0,
-            "stage_instances": [],
             "splash": None,
             "safety_alerts_channel_id": None,
             "rules_channel_id": None,
@@ -155,9 +176,10 @@ class Guild:
         """A Guild Member without its user."""
         if user == BOT:
             fields = self._users.seed(_DERIVED + 1, self.id, 0).member([])
-            fields |= {"roles": [self.bot_role], "joined_at": self.joined_at, "nick": None}
+            fields |= {"roles": [self.bot_role], "joined_at": self.joined_at}
         else:
             fields = self._users.seed(_DERIVED + 1, self.id, user).member(self._given)
+        fields["nick"] = self.members.nick(user)
         fields |= self.members.changes(user)
         fields["roles"] = [role for role in fields["roles"] if role in self.roles]
         return fields
@@ -167,15 +189,11 @@ class Guild:
         return {"user": self._users.raw(user), **self.member_fields(user)}
 
     def status(self, user: int) -> str:
-        known = self.presences.get(user)
-        return self._users.status(user) if known is None else str(known["status"])
+        return self._presences.status(self.id, user)
 
-    def presence(self, user: int) -> Payload:
+    def presence(self, user: int) -> msgspec.Raw:
         """As GUILD_CREATE has it; not the bot's, which its session knows."""
-        known = self.presences.get(user)
-        if known is not None:
-            return known
-        return self._users.seed(_DERIVED + 2, user).presence(str(self._users.id(user)), self._users.status(user))
+        return msgspec.Raw(self._presences.raw(self.id, user))
 
     def voice_state(self, user: int) -> Payload:
         """As VOICE_STATE_UPDATE has it, for who is in voice."""
@@ -223,6 +241,7 @@ class Guild:
             "channels": channels,
             "threads": list(self.threads.values()),
             "presences": online,
+            "stage_instances": list(self.stages.values()),
             "guild_scheduled_events": list(self.scheduled.values()),
             "soundboard_sounds": list(self.sounds.values()),
         }

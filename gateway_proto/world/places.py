@@ -1,14 +1,20 @@
-"""The guild itself, its channels, threads, roles, expressions, invites and scheduled events."""
+"""The guild itself, its channels, roles, expressions, invites and scheduled events."""
 
 from typing import Final
 
-from .guild import ANNOUNCEMENT, TEXT, VOICE, Guild, emoji, sound, sticker
+from .guild import ANNOUNCEMENT, STAGE, TEXT, VOICE, Guild, emoji, sound, sticker
+from .moderation import without
 from .people import People
-from .scene import Maker, Scene, WorldEvent, happened
+from .scene import MOST, Maker, Scene, WorldEvent, happened
 from .shapes import Payload
+from .stages import Stages
+from .threads import Threads
 
-_MOST: Final = 50
-"""Of anything that events add: a world that runs for days stays as large as it is."""
+_CHANNEL_CREATE: Final = 10
+_CHANNEL_DELETE: Final = 12
+_ROLE_CREATE: Final = 30
+_ROLE_DELETE: Final = 32
+"""Actions of the audit log."""
 _WEEK: Final = 604_800
 """Seconds: how long an invite is valid."""
 
@@ -16,28 +22,27 @@ _WEEK: Final = 604_800
 class Places:
     """Makers by name."""
 
-    def __init__(self, scene: Scene, people: People) -> None:
+    def __init__(self, scene: Scene, people: People, threads: Threads, stages: Stages) -> None:
         self._scene = scene
         self._draw = scene.draw
         self._users = scene.users
         self._people = people
+        self._threads = threads
+        self._stages = stages
         self.makers: dict[str, Maker] = {
             "GUILD_UPDATE": self.update,
             "CHANNEL_CREATE": self.create_channel,
             "CHANNEL_UPDATE": self.update_channel,
             "CHANNEL_DELETE": self.delete_channel,
-            "WEBHOOKS_UPDATE": self.update_webhooks,
-            "THREAD_CREATE": self.create_thread,
-            "THREAD_UPDATE": self.update_thread,
-            "THREAD_DELETE": self.delete_thread,
-            "THREAD_MEMBERS_UPDATE": self.join_thread,
             "GUILD_ROLE_CREATE": self.create_role,
             "GUILD_ROLE_UPDATE": self.update_role,
             "GUILD_ROLE_DELETE": self.delete_role,
             "GUILD_EMOJIS_UPDATE": self.update_emojis,
             "GUILD_STICKERS_UPDATE": self.update_stickers,
             "GUILD_SOUNDBOARD_SOUND_CREATE": self.create_sound,
+            "GUILD_SOUNDBOARD_SOUND_UPDATE": self.update_sound,
             "GUILD_SOUNDBOARD_SOUND_DELETE": self.delete_sound,
+            "GUILD_SOUNDBOARD_SOUNDS_UPDATE": self.update_sounds,
             "INVITE_CREATE": self.create_invite,
             "INVITE_DELETE": self.delete_invite,
             "GUILD_SCHEDULED_EVENT_CREATE": self.schedule,
@@ -56,13 +61,14 @@ class Places:
     # -- channels --------------------------------------------------------------------------------------------------
 
     def create_channel(self, guild: Guild) -> WorldEvent | None:
-        if len(guild.channels) >= _MOST:
+        if len(guild.channels) >= MOST:
             return None
         guild = self._scene.edit(guild)
-        made = guild.new_channel(self._draw, self._draw.snowflake(), self._draw.pick((TEXT, TEXT, VOICE)))
+        made = guild.new_channel(self._draw, self._draw.snowflake(), self._draw.pick((TEXT, TEXT, VOICE, STAGE)))
         if made["type"] == TEXT:
             made |= {"last_message_id": None, "last_pin_timestamp": None}
         guild.channels[made["id"]] = made
+        self._scene.log(guild, _CHANNEL_CREATE, made["id"])
         return happened("CHANNEL_CREATE", guild, made)
 
     def update_channel(self, guild: Guild) -> WorldEvent:
@@ -76,22 +82,20 @@ class Places:
         return happened("CHANNEL_UPDATE", guild, self._scene.channel(guild, channel))
 
     def delete_channel(self, guild: Guild) -> WorldEvent | None:
-        """Of a text channel its threads go first, out of a voice channel everybody who is in it."""
+        """Of a text channel its threads go first, of a stage what is live, of both and voice everybody in it."""
         planned = {event["channel_id"] for event in guild.scheduled.values()}
         spared = {guild.text_channel, guild.fields["system_channel_id"], *planned}
-        found = [channel for channel in guild.channels_of(TEXT, VOICE, ANNOUNCEMENT) if channel not in spared]
+        found = [channel for channel in guild.channels_of(TEXT, VOICE, ANNOUNCEMENT, STAGE) if channel not in spared]
         if not found:
             return None
         channel = self._draw.pick(found)
-        threads = [id for id, thread in guild.threads.items() if thread["parent_id"] == channel]
-        emptying = self._people.empty(guild, channel)
-        self._scene.follow(
+        return self._scene.begin(
             guild,
-            *(self._deleting_thread(thread) for thread in threads),
-            *emptying,
+            *self._threads.ending(guild, channel),
+            *self._stages.ending(guild, channel),
+            *self._people.empty(guild, channel),
             lambda guild: self._delete_channel(guild, channel),
         )
-        return self._scene.next_following()
 
     def _delete_channel(self, guild: Guild, channel: str) -> WorldEvent | None:
         """Unless somebody came in meanwhile."""
@@ -104,97 +108,21 @@ class Places:
         self._scene.last_messages.pop(channel, None)
         self._scene.forget_messages(lambda message: message.channel == channel)
         guild.statuses.pop(channel, None)
+        guild.voice_since.pop(channel, None)
+        guild.rules = without(guild.rules, "exempt_channels", channel)
         guild.invites = {code: where for code, where in guild.invites.items() if where != channel}
+        self._scene.log(guild, _CHANNEL_DELETE, channel)
         return happened("CHANNEL_DELETE", guild, gone)
-
-    def update_webhooks(self, guild: Guild) -> WorldEvent:
-        return happened("WEBHOOKS_UPDATE", guild, {"channel_id": self._draw.often(guild.channels_of(TEXT))})
-
-    # -- threads ---------------------------------------------------------------------------------------------------
-
-    def create_thread(self, guild: Guild) -> WorldEvent | None:
-        if len(guild.threads) >= _MOST:
-            return self.delete_thread(guild)
-        guild = self._scene.edit(guild)
-        owner = str(self._users.id(guild.members.pick(self._draw)))
-        thread: Payload = {
-            "type": 11,
-            "total_message_sent": 0,
-            "thread_metadata": {
-                "locked": False,
-                "create_timestamp": self._draw.timestamp(),
-                "auto_archive_duration": 4320,
-                "archived": False,
-                "archive_timestamp": self._draw.timestamp(),
-            },
-            "rate_limit_per_user": 0,
-            "parent_id": self._draw.often(guild.channels_of(TEXT)),
-            "owner_id": owner,
-            "name": self._draw.text(7)[:100],
-            "message_count": 0,
-            "member_ids_preview": [owner],
-            "member_count": 1,
-            "last_message_id": None,
-            "id": self._draw.snowflake(),
-            "guild_id": str(guild.id),
-            "flags": 0,
-        }
-        guild.threads[thread["id"]] = thread
-        return happened("THREAD_CREATE", guild, thread | {"newly_created": True})
-
-    def update_thread(self, guild: Guild) -> WorldEvent | None:
-        if not guild.threads:
-            return None
-        guild = self._scene.edit(guild)
-        id = self._draw.pick(list(guild.threads))
-        guild.threads[id] = guild.threads[id] | {"name": self._draw.text(7)[:100]}
-        return happened("THREAD_UPDATE", guild, guild.threads[id])
-
-    def delete_thread(self, guild: Guild) -> WorldEvent | None:
-        return self._deleting_thread(self._draw.pick(list(guild.threads)))(guild) if guild.threads else None
-
-    def _deleting_thread(self, id: str) -> Maker:
-        def delete(guild: Guild) -> WorldEvent | None:
-            if id not in guild.threads:
-                return None
-            thread = self._scene.edit(guild).threads.pop(id)
-            return happened("THREAD_DELETE", guild, {key: thread[key] for key in ("id", "parent_id", "type")})
-
-        return delete
-
-    def join_thread(self, guild: Guild) -> WorldEvent | None:
-        if not guild.threads:
-            return None
-        guild = self._scene.edit(guild)
-        id = self._draw.pick(list(guild.threads))
-        user = guild.members.pick(self._draw)
-        user_id = str(self._users.id(user))
-        if user_id in guild.threads[id]["member_ids_preview"]:
-            return None
-        preview = [*guild.threads[id]["member_ids_preview"], user_id]
-        guild.threads[id] = guild.threads[id] | {"member_count": len(preview), "member_ids_preview": preview}
-        joined = {
-            "id": id,
-            "user_id": user_id,
-            "join_timestamp": self._draw.timestamp(),
-            "flags": 0,
-            "member": guild.member(user),
-            "presence": None if guild.status(user) == "offline" else guild.presence(user),
-        }
-        return happened(
-            "THREAD_MEMBERS_UPDATE",
-            guild,
-            {"id": id, "member_count": min(len(preview), 50), "added_members": [joined]},
-        )
 
     # -- roles -----------------------------------------------------------------------------------------------------
 
     def create_role(self, guild: Guild) -> WorldEvent | None:
-        if len(guild.roles) >= _MOST:
+        if len(guild.roles) >= MOST:
             return None
         guild = self._scene.edit(guild)
         role = self._draw.role(self._draw.snowflake())
         guild.roles[role["id"]] = role
+        self._scene.log(guild, _ROLE_CREATE, role["id"])
         return happened("GUILD_ROLE_CREATE", guild, {"role": role})
 
     def update_role(self, guild: Guild) -> WorldEvent | None:
@@ -209,7 +137,7 @@ class Places:
         return happened("GUILD_ROLE_UPDATE", guild, {"role": guild.roles[id]})
 
     def delete_role(self, guild: Guild) -> WorldEvent | None:
-        """Members and overwrites lose it without a word of their own."""
+        """Members, overwrites and rules lose it without a word of their own."""
         roles = guild.assignable_roles()
         if not roles:
             return None
@@ -219,13 +147,15 @@ class Places:
         for channel, payload in guild.channels.items():
             left = [overwrite for overwrite in payload["permission_overwrites"] if overwrite["id"] != id]
             guild.channels[channel] = payload | {"permission_overwrites": left}
+        guild.rules = without(guild.rules, "exempt_roles", id)
+        self._scene.log(guild, _ROLE_DELETE, id)
         return happened("GUILD_ROLE_DELETE", guild, {"role_id": id})
 
     # -- expressions -----------------------------------------------------------------------------------------------
 
     def _replace(self, held: dict[str, Payload], made: Payload) -> None:
         """One more, or one less."""
-        if held and (len(held) >= _MOST or self._draw.random() < 0.5):
+        if held and (len(held) >= MOST or self._draw.random() < 0.5):
             del held[self._draw.pick(list(held))]
         else:
             held[made["id"]] = made
@@ -241,12 +171,29 @@ class Places:
         return happened("GUILD_STICKERS_UPDATE", guild, {"stickers": list(guild.stickers.values())})
 
     def create_sound(self, guild: Guild) -> WorldEvent | None:
-        if len(guild.sounds) >= _MOST:
+        if len(guild.sounds) >= MOST:
             return None
         guild = self._scene.edit(guild)
         made = sound(self._draw, guild.id)
         guild.sounds[made["sound_id"]] = made
         return happened("GUILD_SOUNDBOARD_SOUND_CREATE", guild, made)
+
+    def update_sound(self, guild: Guild) -> WorldEvent | None:
+        if not guild.sounds:
+            return None
+        guild = self._scene.edit(guild)
+        id = self._draw.pick(list(guild.sounds))
+        guild.sounds[id] = guild.sounds[id] | {"name": self._draw.name()}
+        return happened("GUILD_SOUNDBOARD_SOUND_UPDATE", guild, guild.sounds[id])
+
+    def update_sounds(self, guild: Guild) -> WorldEvent | None:
+        """All of them can be played no more, or again: so it is when a guild loses boosts."""
+        if not guild.sounds:
+            return None
+        guild = self._scene.edit(guild)
+        available = not all(sound["available"] for sound in guild.sounds.values())
+        guild.sounds = {id: sound | {"available": available} for id, sound in guild.sounds.items()}
+        return happened("GUILD_SOUNDBOARD_SOUNDS_UPDATE", guild, {"soundboard_sounds": list(guild.sounds.values())})
 
     def delete_sound(self, guild: Guild) -> WorldEvent | None:
         if not guild.sounds:
@@ -259,7 +206,7 @@ class Places:
     # -- invites ---------------------------------------------------------------------------------------------------
 
     def create_invite(self, guild: Guild) -> WorldEvent | None:
-        if len(guild.invites) >= _MOST:
+        if len(guild.invites) >= MOST:
             return self.delete_invite(guild)
         guild = self._scene.edit(guild)
         code, channel = self._draw.hash()[:8], self._draw.often(guild.channels_of(TEXT))
@@ -289,7 +236,7 @@ class Places:
 
     def schedule(self, guild: Guild) -> WorldEvent | None:
         channels = guild.channels_of(VOICE)
-        if not channels or len(guild.scheduled) >= _MOST:
+        if not channels or len(guild.scheduled) >= MOST:
             return self.unschedule(guild)
         guild = self._scene.edit(guild)
         creator = guild.members.pick(self._draw)
@@ -330,20 +277,31 @@ class Places:
             return None
         guild = self._scene.edit(guild)
         gone = guild.scheduled.pop(self._draw.pick(list(guild.scheduled)))
+        guild.subscribers.pop(gone["id"], None)
         return happened("GUILD_SCHEDULED_EVENT_DELETE", guild, gone)
 
     def subscribe(self, guild: Guild) -> WorldEvent | None:
-        return self._subscribed(guild, "GUILD_SCHEDULED_EVENT_USER_ADD", 1)
+        if not guild.scheduled:
+            return None
+        guild = self._scene.edit(guild)
+        id = self._draw.pick(list(guild.scheduled))
+        user = guild.members.pick(self._draw)
+        interested = guild.subscribers.setdefault(id, {})
+        if user in interested:
+            return None
+        interested[user] = None
+        return self._subscribed(guild, "GUILD_SCHEDULED_EVENT_USER_ADD", id, user)
 
     def unsubscribe(self, guild: Guild) -> WorldEvent | None:
-        return self._subscribed(guild, "GUILD_SCHEDULED_EVENT_USER_REMOVE", -1)
-
-    def _subscribed(self, guild: Guild, name: str, by: int) -> WorldEvent | None:
-        found = [id for id, event in guild.scheduled.items() if event["user_count"] + by >= 0]
+        found = [id for id, interested in guild.subscribers.items() if interested]
         if not found:
             return None
         guild = self._scene.edit(guild)
         id = self._draw.pick(found)
-        guild.scheduled[id] = guild.scheduled[id] | {"user_count": guild.scheduled[id]["user_count"] + by}
-        user_id = str(self._users.id(guild.members.pick(self._draw)))
-        return happened(name, guild, {"guild_scheduled_event_id": id, "user_id": user_id})
+        user = self._draw.pick(list(guild.subscribers[id]))
+        del guild.subscribers[id][user]
+        return self._subscribed(guild, "GUILD_SCHEDULED_EVENT_USER_REMOVE", id, user)
+
+    def _subscribed(self, guild: Guild, name: str, id: str, user: int) -> WorldEvent:
+        guild.scheduled[id] = guild.scheduled[id] | {"user_count": len(guild.subscribers[id])}
+        return happened(name, guild, {"guild_scheduled_event_id": id, "user_id": str(self._users.id(user))})

@@ -14,6 +14,9 @@ from .users import BOT, Users
 REMEMBERED: Final = 200
 """Messages that can still be edited, deleted, answered and reacted to."""
 
+MOST: Final = 50
+"""Of anything that events add to a guild: a world that runs for days stays as large as it is."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,7 +56,17 @@ class Message:
     it answers does. `partner` is who has these direct messages with the bot.
     """
 
-    __slots__ = ("answers_closed", "author", "channel", "guild_id", "is_open", "partner", "payload", "reactions")
+    __slots__ = (
+        "answers_closed",
+        "author",
+        "channel",
+        "guild_id",
+        "is_open",
+        "partner",
+        "payload",
+        "reactions",
+        "votes",
+    )
 
     def __init__(
         self, guild_id: int | None, author: int, payload: Payload, *, is_open: bool, partner: int | None = None
@@ -66,10 +79,17 @@ class Message:
         self.answers_closed: bool = False
         self.partner: int | None = partner
         self.reactions: list[Reaction] = []
+        self.votes: dict[tuple[int, int], None] = {}
+        """In its poll: (user, answer)."""
 
     @property
     def id(self) -> str:
         return str(self.payload["id"])
+
+    @property
+    def can_be_edited(self) -> bool:
+        """Neither a poll nor an alert of auto moderation."""
+        return "poll" not in self.payload and self.payload["type"] in (0, 19)
 
 
 class Scene:
@@ -83,21 +103,51 @@ class Scene:
         self.messages: deque[Message] = deque(maxlen=REMEMBERED)
         self.last_messages: dict[str, str] = {}
         """The last message of each channel that got one: so a message changes no guild."""
-        self._following: deque[tuple[int, Maker]] = deque()
+        # (guild id, or None for what needs none; what happens)
+        self._following: deque[tuple[int, Maker] | tuple[None, Callable[[], WorldEvent | None]]] = deque()
+
+    def begin(self, guild: Guild, *makers: Maker) -> WorldEvent | None:
+        """The first of these that can happens now, the others follow."""
+        for place, maker in enumerate(makers, 1):
+            event = maker(guild)
+            if event is not None:
+                self.follow(guild, *makers[place:])
+                return event
+        return None
 
     def follow(self, guild: Guild, *makers: Maker) -> None:
-        """These happen next, in this order, each when its turn comes."""
+        """These happen next in a guild, in this order, each when its turn comes."""
         self._following.extend((guild.id, maker) for maker in makers)
+
+    def follow_anywhere(self, happen: Callable[[], WorldEvent | None]) -> None:
+        """This happens next; it needs no guild to be looked at."""
+        self._following.append((None, happen))
 
     def next_following(self) -> WorldEvent | None:
         """Let the next happen of what must follow; None if nothing does."""
         while self._following:
-            guild_id, maker = self._following.popleft()
-            if self.guilds.is_available(guild_id):
-                event = maker(self.guilds.look(guild_id))
-                if event is not None:
-                    return event
+            following = self._following.popleft()
+            if following[0] is None:
+                event = following[1]()
+            elif self.guilds.is_available(following[0]):
+                event = following[1](self.guilds.look(following[0]))
+            else:
+                continue
+            if event is not None:
+                return event
         return None
+
+    def log(self, guild: Guild, action: int, target_id: str, options: Payload | None = None) -> None:
+        """The owner did this: the audit log says so next (Discord: Audit Log Resource > Audit Log Events)."""
+        entry: Payload = {
+            "id": self.draw.snowflake(),
+            "user_id": str(self.users.id(guild.members.owner)),
+            "target_id": target_id,
+            "action_type": action,
+        }
+        if options is not None:
+            entry["options"] = options
+        self.follow(guild, lambda guild: happened("GUILD_AUDIT_LOG_ENTRY_CREATE", guild, entry))
 
     def edit(self, guild: Guild) -> Guild:
         """The guild, which is about to change."""

@@ -103,13 +103,13 @@ class Shapes(Values):
         return fields
 
     def member(self, roles: list[str]) -> Payload:
-        """A Guild Member without its user, with some of the roles."""
+        """A Guild Member without its user, with some of the roles and with no nick."""
         chance = self.random
         return {
             "roles": self.rng.sample(roles, k=int(chance() ** 3 * min(7, len(roles)))),
             "premium_since": self.old_timestamp() if chance() < 0.05 else None,
             "pending": False,
-            "nick": self.name() if chance() < 0.2 else None,
+            "nick": None,
             "mute": False,
             "joined_at": self.old_timestamp(),
             "flags": self.pick((0, 0, 1, 10)),

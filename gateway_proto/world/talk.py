@@ -1,32 +1,34 @@
-"""Messages, reactions, typing and interactions, in guilds and in direct messages."""
+"""Messages, reactions and typing, in guilds and in direct messages."""
 
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from .guild import ANNOUNCEMENT, TEXT, Guild
 from .scene import Maker, Message, Reaction, Scene, WorldEvent, encode, happened
-from .shapes import GAMES, LOCALES, Payload
+from .shapes import Payload
 from .users import BOT
 from .values import EMOJI
 
-DIRECT: Final = frozenset(
-    {
-        "MESSAGE_CREATE",
-        "MESSAGE_UPDATE",
-        "MESSAGE_DELETE",
-        "MESSAGE_REACTION_ADD",
-        "MESSAGE_REACTION_REMOVE",
-        "TYPING_START",
-    }
+_DIRECT: Final = (
+    "MESSAGE_CREATE",
+    "MESSAGE_UPDATE",
+    "MESSAGE_DELETE",
+    "MESSAGE_REACTION_ADD",
+    "MESSAGE_REACTION_REMOVE",
+    "CHANNEL_PINS_UPDATE",
+    "TYPING_START",
 )
 """What happens in direct messages, too."""
+_DELETED: Final = 72
+"""Action of the audit log."""
 
 _HIDDEN: Final[Payload] = {"content": "", "embeds": [], "attachments": [], "components": []}
 
 
 class Talk:
-    """Makers by name: `makers` for guilds; `direct` for direct messages, which are the same without a guild."""
+    """Makers by name: `makers` for guilds; `direct_makers` for direct messages, which are the same without a guild."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -43,8 +45,8 @@ class Talk:
             "MESSAGE_REACTION_REMOVE_EMOJI": self.clear_emoji,
             "CHANNEL_PINS_UPDATE": self.pin,
             "TYPING_START": self.type,
-            "INTERACTION_CREATE": self.interact,
         }
+        self.direct_makers: dict[str, Maker] = {name: partial(self._direct, name) for name in _DIRECT}
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -62,9 +64,23 @@ class Talk:
             self._answer(message, guild, self._recent(guild))
         return self._sent(message)
 
-    def direct(self, name: str, guild: Guild) -> WorldEvent:
-        """Something of `DIRECT` between the bot and a member of the guild; what cannot be is a new message."""
+    def post(self, guild: Guild, channel: str, author: int, changes: Payload) -> tuple[WorldEvent, str]:
+        """A message that is unlike others. Returns its id as well."""
+        payload = self._said(channel, author) | self._in_guild(guild, channel, author) | changes
+        return self._sent(Message(guild.id, author, payload, is_open=author == BOT)), payload["id"]
+
+    def post_direct(self, user: int, author: int, changes: Payload) -> WorldEvent:
+        """A direct message of the user or to the user that is unlike others."""
+        payload = self._said(self._users.direct_channel(user), author) | {"channel_type": 1} | changes
+        return self._sent(Message(None, author, payload, is_open=True, partner=user))
+
+    def _direct(self, name: str, guild: Guild) -> WorldEvent:
+        """Something of `_DIRECT` between the bot and a member of the guild; what cannot be is a new message."""
         return self._direct_with(name, guild.members.pick(self._draw))
+
+    def create_direct(self, guild: Guild) -> WorldEvent:
+        """A direct message of a member of the guild, or to one."""
+        return self._direct("MESSAGE_CREATE", guild)
 
     def stranger(self) -> WorldEvent:
         """A direct message of any user."""
@@ -75,11 +91,12 @@ class Talk:
         if name == "TYPING_START":
             typing = {"user_id": str(self._users.id(user)), "timestamp": self._draw.now // 1000, "channel_id": channel}
             return WorldEvent(name, None, encode(typing))
-        earlier = [message for message in self._scene.messages if message.guild_id is None]
+        if name == "CHANNEL_PINS_UPDATE":
+            pinned = {"last_pin_timestamp": self._draw.timestamp(), "channel_id": channel}
+            return WorldEvent(name, None, encode(pinned))
+        earlier = [message for message in self._scene.messages if message.guild_id is None and message.can_be_edited]
         if name == "MESSAGE_CREATE" or not earlier:
-            author = BOT if self._draw.random() < 0.3 else user
-            payload = self._said(channel, author) | {"channel_type": 1}
-            return self._sent(Message(None, author, payload, is_open=True, partner=user))
+            return self.post_direct(user, BOT if self._draw.random() < 0.3 else user, {})
         return self._direct_after(name, self._draw.pick(earlier))
 
     def _direct_after(self, name: str, message: Message) -> WorldEvent:
@@ -101,7 +118,7 @@ class Talk:
 
     def update(self, guild: Guild) -> WorldEvent | None:
         message = self._recent(guild)
-        if message is None or message.author not in guild.members:
+        if message is None or message.author not in guild.members or not message.can_be_edited:
             return None
         # Since then a role may have gone, or somebody who was mentioned.
         message.payload = message.payload | {"member": guild.member_fields(message.author)}
@@ -114,10 +131,14 @@ class Talk:
         return known if user is None or user not in guild.members else known | {"member": guild.member_fields(user)}
 
     def delete(self, guild: Guild) -> WorldEvent | None:
+        """By its author, or by the owner; of the latter the audit log says so."""
         message = self._recent(guild)
         if message is None:
             return None
         self._scene.messages.remove(message)
+        if message.author not in (BOT, guild.members.owner) and self._draw.random() < 0.3:
+            options = {"count": "1", "channel_id": message.channel}
+            self._scene.log(guild, _DELETED, str(self._users.id(message.author)), options)
         return happened("MESSAGE_DELETE", guild, {"id": message.id, "channel_id": message.channel})
 
     def delete_bulk(self, guild: Guild) -> WorldEvent | None:
@@ -207,9 +228,9 @@ class Talk:
 
     def _told(self, name: str, message: Message) -> WorldEvent:
         payload = message.payload
-        bare = payload if message.is_open else payload | _HIDDEN
+        bare = payload if message.is_open else _hidden(payload)
         if message.answers_closed:
-            bare = bare | {"referenced_message": payload["referenced_message"] | _HIDDEN}
+            bare = bare | {"referenced_message": _hidden(payload["referenced_message"])}
         return WorldEvent(name, message.guild_id, encode(payload), None if bare is payload else encode(bare))
 
     def _edited(self, message: Message) -> WorldEvent:
@@ -283,7 +304,7 @@ class Talk:
         emoji = self._draw.often(list(guild.emojis.values()))
         return {"name": emoji["name"], "id": emoji["id"], "animated": emoji["animated"]}
 
-    # -- typing and commands ---------------------------------------------------------------------------------------
+    # -- typing ----------------------------------------------------------------------------------------------------
 
     def type(self, guild: Guild) -> WorldEvent:
         user = guild.members.pick(self._draw)
@@ -295,41 +316,9 @@ class Talk:
         }
         return happened("TYPING_START", guild, typing)
 
-    def interact(self, guild: Guild) -> WorldEvent:
-        """A command of the bot is used."""
-        draw = self._draw
-        channel = draw.often(guild.channels_of(TEXT))
-        permissions = str(draw.rng.getrandbits(52))
-        partial = self._scene.channel(guild, channel) | {"guild_id": str(guild.id), "permissions": permissions}
-        del partial["permission_overwrites"]
-        command = draw.often(GAMES).split()[0].lower()
-        used = {
-            "version": 1,
-            "type": 2,
-            "token": f"{draw.hash()}{draw.hash()}{draw.hash()}{draw.hash()}",
-            "member": guild.member(guild.members.pick(draw)) | {"permissions": permissions},
-            "locale": draw.often(LOCALES),
-            "id": draw.snowflake(),
-            "guild_locale": guild.fields["preferred_locale"],
-            "guild": {
-                "locale": guild.fields["preferred_locale"],
-                "id": str(guild.id),
-                "features": guild.fields["features"],
-            },
-            "entitlements": [],
-            "entitlement_sku_ids": [],
-            "data": {
-                "type": 1,
-                "options": [{"value": draw.text(6), "type": 3, "name": "query"}],
-                "name": command,
-                "id": str(self._scene.application_id + len(command)),
-            },
-            "context": 0,
-            "channel_id": channel,
-            "channel": partial,
-            "authorizing_integration_owners": {"0": str(guild.id)},
-            "attachment_size_limit": 10_485_760,
-            "application_id": str(self._scene.application_id),
-            "app_permissions": str(draw.rng.getrandbits(52)),
-        }
-        return happened("INTERACTION_CREATE", guild, used)
+
+def _hidden(payload: Payload) -> Payload:
+    """A message as it is shown without MESSAGE_CONTENT."""
+    bare = payload | _HIDDEN
+    bare.pop("poll", None)
+    return bare

@@ -1,4 +1,8 @@
-"""Everybody there is, without keeping anybody: a user is a number, and all that is known of it derives from that."""
+"""Everybody there is, without keeping anybody: a user is a number, and all that is known of it derives from that.
+
+They stand in a ring, and the members of a guild are neighbours there: so those who share one guild share others, and
+which guilds a user is in can be told without asking each (`Guilds.of_user`).
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -6,13 +10,14 @@ from typing import Final
 
 import msgspec
 
+from .mixing import mix
+from .names import Names
 from .shapes import Payload, Shapes
-from .values import DISCORD_EPOCH, START, SYLLABLES
+from .values import DISCORD_EPOCH, START
 
 BOT: Final = -1
 """The number of the bot's user."""
 
-_MASK: Final = 2**64 - 1
 _FIRST: Final = 20_000_000_000
 """Milliseconds since Discord's epoch: when the oldest account was made."""
 _ONLINE: Final = 22
@@ -21,42 +26,45 @@ _ONLINE: Final = 22
 _encode = msgspec.json.Encoder().encode
 
 
-def mix(*values: int) -> int:
-    """64 bits that depend on each of the values and on nothing else (the finaliser of splitmix64)."""
-    state = 0
-    for value in values:
-        state = (state ^ value) + 0x9E3779B97F4A7C15 & _MASK
-        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK
-        state = (state ^ state >> 27) * 0x94D049BB133111EB & _MASK
-        state ^= state >> 31
-    return state
-
-
-def next_prime(number: int) -> int:
-    """The least prime from `number` on."""
-    while number < 2 or any(number % divisor == 0 for divisor in range(2, int(number**0.5) + 1)):
-        number += 1
-    return number
-
-
 class Users:
     """The users 0 to `count` - 1, and the bot.
 
     Args:
         shapes: is seeded anew for each thing that is derived.
         seed: whose world it is.
-        count: a prime, so that any stride walks through everybody (`Members`).
+        count: a prime, so that any stride walks through everybody.
+        crowd: so many places of the ring, from its first on, are where guilds begin.
     """
 
-    def __init__(self, shapes: Shapes, seed: int, count: int, bot: Payload) -> None:
+    def __init__(self, shapes: Shapes, seed: int, count: int, crowd: int, bot: Payload) -> None:
         self.count: int = count
+        self.stride: int = 1 + mix(seed, 20) % (count - 1)
+        """From one number to that of the neighbour in the ring."""
+        self.names: Names = Names(seed, count)
         self.bot_id: int = int(bot["id"])
         self._shapes = shapes
         self._seed = seed
         self._step = (START - DISCORD_EPOCH - 2 * _FIRST) // count
-        self._bot = bot
+        self._crowd = crowd
+        self._back = pow(self.stride, -1, count)
+        self.bot: Payload = bot
+        """The bot's User."""
+        self._bot_raw = msgspec.Raw(_encode(bot))
         # The busy ones: as often as a busy user speaks, deriving it anew costs more than all the rest.
-        self.raw: Callable[[int], msgspec.Raw] = lru_cache(maxsize=1024)(self._raw)
+        self._raw: Callable[[int], msgspec.Raw] = lru_cache(maxsize=1024)(self._derive)
+
+    def position(self, user: int) -> int:
+        """Where in the ring the user stands."""
+        return user * self._back % self.count
+
+    def offset(self, guild_id: int) -> int:
+        """Where in the ring a guild begins."""
+        return mix(self._seed, 24, guild_id) % self._crowd
+
+    def change_bot(self, fields: Payload) -> None:
+        """The bot's User is another from now on."""
+        self.bot = self.bot | fields
+        self._bot_raw = msgspec.Raw(_encode(self.bot))
 
     def id(self, user: int) -> int:
         if user == BOT:
@@ -72,11 +80,7 @@ class Users:
 
     def name(self, user: int) -> str:
         """The username."""
-        if user == BOT:
-            return str(self._bot["username"])
-        bits = mix(self._seed, 2, user)
-        parts = (SYLLABLES[(bits >> 8 * place) % len(SYLLABLES)] for place in range(1, 3 + bits % 3))
-        return "".join(parts) + str(bits >> 40 & 0x3F)
+        return str(self.bot["username"]) if user == BOT else self.names.name(user)
 
     def status(self, user: int) -> str:
         """As long as nothing else is known of it."""
@@ -92,8 +96,9 @@ class Users:
         self._shapes.rng.seed(mix(self._seed, kind, *values))
         return self._shapes
 
-    def _raw(self, user: int) -> msgspec.Raw:
+    def raw(self, user: int) -> msgspec.Raw:
         """The JSON of the User."""
-        if user == BOT:
-            return msgspec.Raw(_encode(self._bot))
+        return self._bot_raw if user == BOT else self._raw(user)
+
+    def _derive(self, user: int) -> msgspec.Raw:
         return msgspec.Raw(_encode(self.seed(5, user).user(str(self.id(user)), self.name(user))))

@@ -3,20 +3,29 @@
 import heapq
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 
 from ..intents import Intents
 from ..sharding import shard_id_for
 from .config import LARGE, WorldConfig
-from .guild import VOICE, Guild
-from .guilds import Guilds
+from .guild import STAGE, VOICE, Guild
+from .guilds import Guilds, counted
+from .integrations import Integrations
+from .interactions import Interactions
+from .market import Market
+from .mixing import mix, next_prime
+from .moderation import Moderation
 from .people import People
 from .places import Places
+from .polls import Polls
+from .presences import Presences
 from .scene import Maker, Scene, WorldEvent, encode
 from .shapes import Payload, Shapes
-from .talk import DIRECT, Talk
-from .users import BOT, Users, mix, next_prime
+from .stages import Stages
+from .talk import Talk
+from .threads import Threads
+from .users import BOT, Users
 from .values import START
 
 BOT_ID: Final = 80351110224678912
@@ -25,6 +34,8 @@ DEFAULT_THRESHOLD: Final = 50
 MAX_THRESHOLD: Final = 250
 MAX_BY_QUERY: Final = 100
 """Members that a query gives at most (Discord: Gateway Events > Request Guild Members)."""
+MAX_CROWD: Final = 1_000_000_000
+"""Places of the ring where guilds begin: a world with more members than that shares users more often."""
 _TRIES: Final = 8
 _BUSY: Final = 500
 _BUSY_SHARE: Final = 0.95
@@ -34,7 +45,7 @@ REPEATABLE: Final = frozenset(
     {
         "MESSAGE_CREATE", "PRESENCE_UPDATE", "TYPING_START", "VOICE_STATE_UPDATE", "MESSAGE_REACTION_ADD",
         "MESSAGE_UPDATE", "GUILD_MEMBER_UPDATE", "MESSAGE_DELETE", "INTERACTION_CREATE", "MESSAGE_REACTION_REMOVE",
-        "CHANNEL_UPDATE", "GUILD_ROLE_UPDATE",
+        "CHANNEL_UPDATE", "GUILD_ROLE_UPDATE", "VOICE_CHANNEL_START_TIME_UPDATE", "GUILD_AUDIT_LOG_ENTRY_CREATE",
     }
 )  # fmt: skip
 """Events that a client can be told twice: what they show replaces what was there."""
@@ -62,7 +73,7 @@ class GuildWorld:
     ) -> None:
         self.config: WorldConfig = config or WorldConfig()
         seed = mix(self.config.seed & 2**64 - 1)
-        self.bot: Payload = {
+        bot: Payload = {
             "id": str(user_id),
             "username": username,
             "discriminator": "0000",
@@ -70,16 +81,19 @@ class GuildWorld:
             "avatar": None,
             "bot": True,
         }
-        self._users = Users(
-            Shapes(random.Random(seed)), seed, next_prime(max(1000, 2 * LARGE * self.config.members)), self.bot
-        )
-        self._guilds = Guilds(self._users, seed, self.config.members, self.config.guilds)
+        members = self.config.members
+        counts = counted(seed, members, self.config.guilds)
+        # As many places as members: so a member shares about one more guild with the bot.
+        crowd = min(sum(counts.values()), MAX_CROWD)
+        everybody = next_prime(max(1000, crowd + 2 * LARGE * members))
+        self._users = Users(Shapes(random.Random(seed)), seed, everybody, crowd, bot)
+        self._presences = Presences(self._users)
+        self._guilds = Guilds(self._users, self._presences, seed, members, counts)
         self._draw = Shapes(random.Random(mix(seed, 8)))
         self._scene = Scene(self._users, self._guilds, self._draw, application_id)
         self._people = People(self._scene)
         self._talk = Talk(self._scene)
-        self._makers = _makers(self._scene, self._people, self._talk)
-        self._seed = seed
+        self._makers, self._direct_makers = _learn(self._scene, self._people, self._talk)
         shares = self.config.shares
         self._names: Sequence[str] = list(shares)
         self._weights = list(accumulate(shares.values()))
@@ -99,6 +113,11 @@ class GuildWorld:
                     self._plan_recovery(guild_id)
 
     # -- what there is ---------------------------------------------------------------------------------------------
+
+    @property
+    def bot(self) -> Payload:
+        """The bot's User as it is now: USER_UPDATE changes it."""
+        return self._users.bot
 
     @property
     def guild_ids(self) -> Sequence[int]:
@@ -176,14 +195,12 @@ class GuildWorld:
     # -- what is asked ---------------------------------------------------------------------------------------------
 
     def members_by_name(self, guild_id: int, query: str, limit: int) -> list[int]:
-        """The members whose username begins so, whatever the case, at most 100; all of them for "" and 0."""
+        """The members whose username or nick begins so, whatever the case, at most 100; all of them for "" and 0."""
         members = self._guilds.look(guild_id).members
         if not query and not limit:
             return list(members)
-        wanted, name = query.lower(), self._users.name
         most = min(limit, MAX_BY_QUERY) or MAX_BY_QUERY
-        matching = (user for user in members if name(user).lower().startswith(wanted))
-        return [user for user, _ in zip(matching, range(most), strict=False)]
+        return list(islice(members.named(query) if query else members, most))
 
     def members_by_id(self, guild_id: int, user_ids: Iterable[int]) -> tuple[list[int], list[int]]:
         """The members of these ids, each once, and the ids that are no member's."""
@@ -203,13 +220,11 @@ class GuildWorld:
         guild = self._guilds.look(guild_id)
         return [guild.member(user) for user in users if user in guild.members]
 
-    def presences(
-        self, guild_id: int, users: Iterable[int], presence: Mapping[str, Any] | None = None
-    ) -> list[Payload]:
+    def presences(self, guild_id: int, users: Iterable[int], presence: Mapping[str, Any] | None = None) -> list[Any]:
         """The presences of those members who are not offline. `presence` is what the session said of the bot."""
         guild = self._guilds.look(guild_id)
         there = [user for user in users if user in guild.members]
-        others = [guild.presence(user) for user in there if user != BOT and guild.status(user) != "offline"]
+        others: list[Any] = [guild.presence(user) for user in there if user != BOT and guild.status(user) != "offline"]
         return [*others, self._bot_presence(presence)] if BOT in there else others
 
     def sounds(self, guild_id: int) -> list[Payload]:
@@ -219,12 +234,11 @@ class GuildWorld:
     def channel_info(self, guild_id: int, fields: Iterable[str]) -> list[Payload]:
         """What voice channels are busy with; the fields `status` and `voice_start_time`, others are not known."""
         guild = self._guilds.look(guild_id)
-        busy = {state["channel_id"] for state in guild.voice.values()}
         infos = []
         for channel in guild.channels_of(VOICE):
             known = {
                 "status": guild.statuses.get(channel),
-                "voice_start_time": START // 1000 if channel in busy else None,
+                "voice_start_time": guild.voice_since.get(channel),
             }
             infos.append({"id": channel, **{name: known[name] for name in fields if name in known}})
         return infos
@@ -259,9 +273,17 @@ class GuildWorld:
             self._plan_recovery(guild.id)
             return self.begin_outage(guild.id) or self._talk.create(guild)
         [name] = self._draw.rng.choices(self._names, cum_weights=self._weights)
-        if name in DIRECT and self._draw.random() < self.config.direct:
-            return self._talk.direct(name, guild)
-        return self._makers[name](guild) or self._talk.create(guild)
+        maker, instead = self._makers[name], self._talk.create
+        if name in self._direct_makers and self._draw.random() < self.config.direct:
+            maker, instead = self._direct_makers[name], self._talk.create_direct
+        return maker(guild) or instead(guild)
+
+    def next_following(self) -> WorldEvent | None:
+        """Let the next thing happen that follows from what has happened; None if all of it has, and nothing is drawn.
+
+        So a script that lets something happen has all of it.
+        """
+        return self._scene.next_following()
 
     def happen(self, name: str, guild_id: int) -> WorldEvent | None:
         """Let this happen there, by the names in `SHARES`; None if it cannot just now. What follows comes next.
@@ -276,7 +298,7 @@ class GuildWorld:
         """The bot joins, moves within or (with None) leaves voice; None if there is no such voice channel."""
         guild = self._guilds.look(guild_id)
         channel = None if channel_id is None else str(channel_id)
-        if channel is not None and channel not in guild.channels_of(VOICE):
+        if channel is not None and channel not in guild.channels_of(VOICE, STAGE):
             return None
         return self._people.move_bot(guild, channel, mute=mute, deaf=deaf)
 
@@ -285,6 +307,7 @@ class GuildWorld:
         if not self.is_available(guild_id):
             return None
         self._guilds.unavailable.add(guild_id)
+        self._presences.tell_all(guild_id)
         return WorldEvent("GUILD_DELETE", guild_id, encode({"id": str(guild_id), "unavailable": True}))
 
     def end_outage(self, guild_id: int) -> WorldEvent | None:
@@ -311,28 +334,39 @@ class GuildWorld:
         return WorldEvent("GUILD_DELETE", guild_id, encode({"id": str(guild_id)}))
 
     def repeatable(self, index: int, total: int, count: int) -> Iterator[WorldEvent]:
-        """At most so many events of a shard's guilds that may be told to it again and again.
+        """So many events of a shard's guilds that may be told to it again and again.
 
-        Nothing comes to be or goes by them, and each lap of them leaves the guilds as the first did. They depend on
-        the shard, and not on what was asked for others.
+        Nothing comes to be or goes by them, and each lap of them leaves the guilds as the first did. This world itself
+        is left as it is. They depend on the shard, and not on what happened or was asked before.
 
         None, if it has no guilds or they are in an outage.
         """
         own = [guild_id for guild_id in self.guilds_of(index, total) if self.is_available(guild_id)][:_REPEATED_GUILDS]
-        draw = Shapes(random.Random(mix(self._seed, 11, index, total)))
-        scene = Scene(self._users, self._guilds, draw, self._scene.application_id)
-        talk = Talk(scene)
-        makers = _makers(scene, People(scene), talk)
+        return islice(self._twin()._repeat(own, index, total), count if own else 0)
+
+    def _twin(self) -> "GuildWorld":
+        """This world as it began."""
+        return GuildWorld(
+            self.config,
+            user_id=self._users.bot_id,
+            username=str(self.bot["username"]),
+            application_id=self._scene.application_id,
+        )
+
+    def _repeat(self, own: Sequence[int], index: int, total: int) -> Iterator[WorldEvent]:
+        draw = self._draw
+        draw.rng.seed(mix(self.config.seed & 2**64 - 1, 11, index, total))
         shares = {name: share for name, share in self.config.shares.items() if name in REPEATABLE and share}
         names, weights = list(shares), list(accumulate(shares.values()))
-        for _ in range(count if own else 0):
+        while True:
             draw.tick()
-            event = scene.next_following()
+            event = self._scene.next_following()
             guild = self._guilds.look(own[int(draw.random() ** 2.5 * len(own))])
             if event is None and names:
-                event = makers[draw.rng.choices(names, cum_weights=weights)[0]](guild)
-            event = event or talk.create(guild)
-            if event.guild_id is not None and shard_id_for(event.guild_id, total) == index:
+                event = self._makers[draw.rng.choices(names, cum_weights=weights)[0]](guild)
+            event = event or self._talk.create(guild)
+            is_own = event.guild_id is not None and shard_id_for(event.guild_id, total) == index
+            if is_own and event.name in REPEATABLE:
                 yield event
 
     def _plan_recovery(self, guild_id: int) -> None:
@@ -358,5 +392,16 @@ class GuildWorld:
         return self._talk.stranger()
 
 
-def _makers(scene: Scene, people: People, talk: Talk) -> dict[str, Maker]:
-    return {**talk.makers, **people.makers, **Places(scene, people).makers}
+def _learn(scene: Scene, people: People, talk: Talk) -> tuple[dict[str, Maker], dict[str, Maker]]:
+    """All that can happen, in guilds and in direct messages."""
+    threads, stages, market = Threads(scene), Stages(scene), Market(scene)
+    polls, interactions = Polls(scene, talk), Interactions(scene, market)
+    places = Places(scene, people, threads, stages)
+    others = (threads, stages, market, places, Integrations(scene), Moderation(scene, talk))
+    makers: dict[str, Maker] = {}
+    direct_makers: dict[str, Maker] = {}
+    for some in (talk, people, polls, interactions, *others):
+        makers |= some.makers
+    for talking in (talk, polls, interactions):
+        direct_makers |= talking.direct_makers
+    return makers, direct_makers

@@ -11,6 +11,7 @@ from gateway_proto.server import (
     HttpAnswered,
     Identified,
     Received,
+    RequestUnanswered,
     ServerAction,
     SessionEnded,
     SessionRefused,
@@ -56,19 +57,25 @@ def describe(action: ServerAction) -> str:
         case SessionRefused(connection_id=id, opcode=opcode, code=code, reason=reason):
             answer = "op 9" if code is None else str(code)
             return f"the {named(opcode)} of connection {id} was refused with {answer}: {reason}"
+        case RequestUnanswered(connection_id=id, opcode=opcode, reason=reason):
+            return f"the {named(opcode)} of {_connection(id)} was left unanswered: {reason}"
         case SessionEnded(number=number, cause=cause):
             return f"session {number} ended: {cause.value}"
         case ConnectionClosed(connection_id=id, code=code, reason=reason, by=by):
             how = "without a close frame" if code is None else f"with {code}"
             return f"the {by} ended connection {id} {how}{f' ({reason})' if reason else ''}"
         case FaultFired(connection_id=id, fault=fault):
-            return f"{type(fault).__name__} struck {'a session' if id is None else f'connection {id}'}"
+            return f"{type(fault).__name__} struck {_connection(id)}"
     return ""
 
 
 def named(opcode: int) -> str:
     """An opcode in words."""
     return _NAMES.get(opcode, f"op {opcode}")
+
+
+def _connection(id: int | None) -> str:
+    return "a session" if id is None else f"connection {id}"
 
 
 def _shard(shard: ShardInfo | None) -> str:

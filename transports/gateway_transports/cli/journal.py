@@ -6,12 +6,13 @@ Each line is an object with `at` (seconds since the epoch) and `event`:
 - resume: connection, session, shard, sequence (that of the RESUME), replayed (how many events);
 - refusal: connection and, of an IDENTIFY or RESUME, opcode, code (null: op 9), reason; of HTTP, status, method, path;
   of a socket too many, which is no connection (null), status (503, or null for none) and reason;
+- unanswered: connection, opcode and request (its name) of what Discord would leave unanswered as well, and the reason;
 - close: connection, session and shard (null without one), code, reason, by, sequence (the session's last one);
 - end: a session that can be resumed no more: session, shard, cause, sequence;
 - last: shard; its stream is done, or the gateway stops.
 
-A session without a shard has [0, 1]. All but refusals have `number`, the last number sent to the shard so far. Tokens
-and session ids are in none.
+A session without a shard has [0, 1]. All but refusals and what is unanswered have `number`, the last number sent to the
+shard so far. Tokens and session ids are in none.
 """
 
 import time
@@ -23,6 +24,7 @@ from gateway_proto.server import (
     ConnectionRefused,
     HttpAnswered,
     Identified,
+    RequestUnanswered,
     ServerAction,
     SessionEnded,
     SessionRefused,
@@ -31,6 +33,7 @@ from gateway_proto.server import (
     Upgraded,
 )
 
+from ..action_lines import named
 from .feed import UNSHARDED
 
 
@@ -81,6 +84,14 @@ class Journal:
                     status=action.status,
                     method=action.method,
                     path=action.path,
+                )
+            case RequestUnanswered():
+                self._line(
+                    "unanswered",
+                    connection=action.connection_id,
+                    opcode=action.opcode,
+                    request=named(action.opcode),
+                    reason=action.reason,
                 )
             case ConnectionClosed():
                 self._closed(action)

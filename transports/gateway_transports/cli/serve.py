@@ -345,4 +345,4 @@ def _writer(file: _JournalFile | None) -> Callable[[dict[str, Any]], object]:
 
 def _readable(line: dict[str, Any]) -> str:
     facts = "  ".join(f"{name} {value}" for name, value in line.items() if name not in ("at", "event"))
-    return f"{line['event']:<9}{printable(facts)}"
+    return f"{line['event']:<11}{printable(facts)}"
