@@ -9,6 +9,9 @@ first.
 from pathlib import Path
 from typing import Final
 
-TARGETS: Final = ("lane", "inflate", "envelope", "events", "upgrade", "discovery", "shard", "requests", "server")
+TARGETS: Final = (
+    "lane", "inflate", "envelope", "events", "upgrade", "discovery", "shard", "requests", "server", "world", "control",
+    "script", "taps",
+)  # fmt: skip
 CORPUS: Final = Path(__file__).parent / "corpus"
 """A folder for each target, written by its `seeds()`."""

@@ -17,9 +17,10 @@ Permitted exceptions: none.
 
 import json
 import random
+import re
 import zlib
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from gateway_proto.secret import Secret
 from gateway_proto.server import (
@@ -72,6 +73,7 @@ MAX_CONNECTIONS = 12
 AT_ONE_INSTANT = 10_000
 SECONDS = (0.0, 0.01, 1.0, 5.0, 9.0, 10.0, 20.0, 60.0, 200.0, 90_000.0)
 QUERIES = ("v=10&encoding=json", "v=10&compress=zlib-stream", "v=10&compress=zstd-stream", "v=9", "v=10&compress=x")
+_DEEP = re.compile(rb"\[{100,}\]{100,}")
 FAULTS: tuple[Callable[[Source], Fault], ...] = (
     lambda source: Drop(flush=bool(source.byte() & 1)),
     lambda source: Stall(None if source.byte() & 1 else 1.0 + source.byte()),
@@ -121,9 +123,14 @@ class Client:
             assert not isinstance(event, Broken), event
             if isinstance(event, tuple):
                 is_text, payload = event
-                message = json.loads(payload if is_text else zlib.decompress(payload))
-                if message["op"] == 0:
-                    self.sequences.append(message["s"])
+                message = payload if is_text else zlib.decompress(payload)
+                # A presence comes back as it was said, and may be deeper than can be read here.
+                self.hear(json.loads(_DEEP.sub(b"[]", message)))
+
+    def hear(self, message: Any) -> None:
+        """One message of a server without faults."""
+        if message["op"] == 0:
+            self.sequences.append(message["s"])
 
 
 class Play:
@@ -133,26 +140,30 @@ class Play:
         manner = source.byte()
         self.faulty = bool(manner & 1)
         plan = [self._planned(source) for _ in range(manner >> 1 & 3)] if self.faulty else []
-        self.server = Server(
-            ServerConfig(
-                token=Secret(TOKEN),
-                guild_ids=(1 << 22, 2 << 22),
-                heartbeat_interval=10.0,
-                session_limit=5,
-                session_lifetime=50.0,
-                replay_events=6 if manner & 8 else None,
-                trim_at_heartbeat=bool(manner & 16),
-                expired_close=bool(manner & 32),
-                max_concurrency=2,
-                plan=tuple(plan),
-                limits=ServerLimits(max_unsent=30_000, max_held=5000),
-            ),
-            rng=random.Random(1),
-        )
+        self.server = Server(self.config(manner, tuple(plan)), rng=random.Random(1))
         self.now = 100.0
         self.clients: list[Client] = []
         self.sessions: list[Secret] = []
         self._sequences: dict[Secret, int] = {}
+
+    def config(self, manner: int, plan: tuple[Planned, ...]) -> ServerConfig:
+        """What the server stands for; the lowest three bits of `manner` are used up."""
+        return ServerConfig(
+            token=Secret(TOKEN),
+            guild_ids=(1 << 22, 2 << 22),
+            heartbeat_interval=10.0,
+            session_limit=5,
+            session_lifetime=50.0,
+            replay_events=6 if manner & 8 else None,
+            trim_at_heartbeat=bool(manner & 16),
+            expired_close=bool(manner & 32),
+            max_concurrency=2,
+            plan=plan,
+            limits=ServerLimits(max_unsent=30_000, max_held=5000),
+        )
+
+    def new_client(self) -> Client:
+        return Client(self.server.accept(self.now), self.now)
 
     def _planned(self, source: Source) -> Planned:
         when = OnConnection(1 + source.byte() % 4) if source.byte() & 1 else AtSequence(1 + source.byte() % 6)
@@ -169,7 +180,7 @@ class Play:
 
     def accept(self) -> None:
         if len(self.clients) < MAX_CONNECTIONS:
-            self.clients.append(Client(self.server.accept(self.now), self.now))
+            self.clients.append(self.new_client())
 
     def call(self, client: Client, actions: list[ServerAction]) -> None:
         """What an input of this client's connection returned."""
@@ -208,9 +219,12 @@ class Play:
         data = client.connection.data_to_send(self.now)
         if not self.faulty and not client.compressed:
             client.read(data)
-            first = client.resumed_from + 1
-            assert client.sequences == list(range(first, first + len(client.sequences))), "a gap without a fault"
+            self.judge_sequences(client)
         self._check(client)
+
+    def judge_sequences(self, client: Client) -> None:
+        first = client.resumed_from + 1
+        assert client.sequences == list(range(first, first + len(client.sequences))), "a gap without a fault"
 
     def rest(self) -> None:
         """Do as drivers do until nothing is due at this instant."""
@@ -246,18 +260,18 @@ class Play:
 # -- the operations ----------------------------------------------------------------------------------------------------
 
 
-def _accept(play: Play, source: Source) -> None:
+def accept(play: Play, source: Source) -> None:
     play.accept()
 
 
-def _feed(play: Play, client: Client, data: bytes, size: int = CHUNKS[0]) -> None:
+def feed(play: Play, client: Client, data: bytes, size: int = CHUNKS[0]) -> None:
     for chunk in cut(data, [max(size, len(data) // 20)]):
         play.call(client, client.connection.receive_data(chunk, play.now))
 
 
-def _upgrade(play: Play, source: Source) -> None:
+def upgrade(play: Play, source: Source) -> None:
     client, query = play.client(source), source.pick(QUERIES)
-    _feed(play, client, upgrade_request(query))
+    feed(play, client, upgrade_request(query))
 
 
 def _say(play: Play, source: Source) -> None:
@@ -288,7 +302,7 @@ def _say(play: Play, source: Source) -> None:
         message = None
     data = source.blob() if message is None else json.dumps(message).encode()
     opcode = FrameOpcode.BINARY if source.byte() & 1 else FrameOpcode.TEXT
-    _feed(play, client, encode_frame(opcode, data, MASK), source.pick(CHUNKS))
+    feed(play, client, encode_frame(opcode, data, MASK), source.pick(CHUNKS))
 
 
 def _identify_data(source: Source) -> object:
@@ -308,45 +322,45 @@ def _identify_data(source: Source) -> object:
     return {**good, **changes}
 
 
-def _frame(play: Play, source: Source) -> None:
+def frame(play: Play, source: Source) -> None:
     """A frame of any first byte, masked or not, and perhaps shorter than it says."""
     client, first, manner = play.client(source), source.byte(), source.byte()
     frame = encode_frame(FrameOpcode.TEXT, source.blob(), MASK if manner & 3 else None)
-    _feed(play, client, bytes((first,)) + frame[1 : len(frame) - manner // 64])
+    feed(play, client, bytes((first,)) + frame[1 : len(frame) - manner // 64])
 
 
-def _close(play: Play, source: Source) -> None:
+def close(play: Play, source: Source) -> None:
     client, code = play.client(source), source.number()
     reason = source.blob().decode(errors="replace")
-    _feed(play, client, encode_frame(FrameOpcode.CLOSE, close_payload(code, reason), MASK))
+    feed(play, client, encode_frame(FrameOpcode.CLOSE, close_payload(code, reason), MASK))
 
 
-def _raw(play: Play, source: Source) -> None:
-    _feed(play, play.client(source), source.blob(), source.pick(CHUNKS))
+def raw(play: Play, source: Source) -> None:
+    feed(play, play.client(source), source.blob(), source.pick(CHUNKS))
 
 
 def _get(play: Play, source: Source) -> None:
     client = play.client(source)
     path = source.pick(("/gateway", "/gateway/bot", "/api/v10/gateway/bot", "/x", "*", "/gateway?a=%zz"))
     method = source.pick(("GET", "HEAD", "POST"))
-    _feed(play, client, f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bot {TOKEN}\r\n\r\n".encode())
+    feed(play, client, f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bot {TOKEN}\r\n\r\n".encode())
 
 
-def _eof(play: Play, source: Source) -> None:
+def eof(play: Play, source: Source) -> None:
     client = play.client(source)
     play.call(client, client.connection.receive_eof(play.now))
 
 
-def _timeout(play: Play, source: Source) -> None:
+def timeout(play: Play, source: Source) -> None:
     client = play.client(source)
     play.call(client, client.connection.handle_timeout(play.now))
 
 
-def _wait(play: Play, source: Source) -> None:
+def wait(play: Play, source: Source) -> None:
     play.now += source.pick(SECONDS)
 
 
-def _run(play: Play, source: Source) -> None:
+def run(play: Play, source: Source) -> None:
     """Some timers, each at its time, of whatever connection."""
     for _ in range(1 + source.byte() % 8):
         waiting = [due for client in play.clients if (due := client.connection.next_timeout()) is not None]
@@ -366,7 +380,7 @@ def _dispatch(play: Play, source: Source) -> None:
             play.from_outside(play.server.broadcast(name, data, play.now))
 
 
-def _inject(play: Play, source: Source) -> None:
+def inject(play: Play, source: Source) -> None:
     if not play.faulty:
         return
     fault = source.pick(FAULTS)(source)
@@ -376,7 +390,7 @@ def _inject(play: Play, source: Source) -> None:
     play.from_outside(play.server.inject(target, fault, play.now))
 
 
-def _drain(play: Play, source: Source) -> None:
+def drain(play: Play, source: Source) -> None:
     play.drain(play.client(source))
 
 
@@ -387,7 +401,7 @@ def _start_limit(play: Play, source: Source) -> None:
 
 
 _OPERATIONS: tuple[Callable[[Play, Source], None], ...] = (
-    _accept, _upgrade, _say, _dispatch, _run, _wait, _inject, _eof, _drain, _close, _timeout, _frame, _raw, _get,
+    accept, upgrade, _say, _dispatch, run, wait, inject, eof, drain, close, timeout, frame, raw, _get,
     _start_limit,
 )  # fmt: skip
 _INDEX = {operation: number for number, operation in enumerate(_OPERATIONS)}
@@ -419,7 +433,7 @@ class _Seed(Script):
         return self
 
     def ready(self, query: int = 0, identify: int = 0) -> Self:
-        return self.do(_accept).do(_upgrade, 0, query).do(_say, 0, 0, identify, 0, 0)
+        return self.do(accept).do(upgrade, 0, query).do(_say, 0, 0, identify, 0, 0)
 
 
 def seeds() -> dict[str, bytes]:
@@ -429,36 +443,36 @@ def seeds() -> dict[str, bytes]:
         return start
 
     def resume(play: _Seed, sequence: int) -> _Seed:
-        return play.do(_accept).do(_upgrade, 0, 0).do(_say, 0, 2, sequence, 0, 0)
+        return play.do(accept).do(upgrade, 0, 0).do(_say, 0, 2, sequence, 0, 0)
 
     plays = {
-        "dispatches": seed().ready().do(_dispatch, 0, 2, 3, 0, 0, 0).do(_say, 0, 4, 1, 0, 0).do(_run, 3),
+        "dispatches": seed().ready().do(_dispatch, 0, 2, 3, 0, 0, 0).do(_say, 0, 4, 1, 0, 0).do(run, 3),
         "zlib-stream": seed().ready(1).do(_dispatch, 0, 0, 200, 0),
         "zstd-stream": seed().ready(2).do(_dispatch, 1, 0, 9, 0),
         "payload-zlib": seed().ready(0, 3).do(_dispatch, 0, 0, 200, 0),
-        "resumed": resume(seed(8).ready().do(_dispatch, 0, 2, 1, 0, 0, 0).do(_eof, 0), 0),
-        "taken-over": resume(seed().ready(), 0).do(_run, 7),
+        "resumed": resume(seed(8).ready().do(_dispatch, 0, 2, 1, 0, 0, 0).do(eof, 0), 0),
+        "taken-over": resume(seed().ready(), 0).do(run, 7),
         "future": resume(seed().ready(), 4),
-        "expired": resume(seed(32).ready().do(_eof, 0).do(_wait, 7), 0),
+        "expired": resume(seed(32).ready().do(eof, 0).do(wait, 7), 0),
         "trimmed": resume(seed(16).ready().do(_dispatch, 0, 4, 1, 0, 0, 0, 0, 0).do(_say, 0, 4, 2, 0, 0), 0),
-        "refused": seed().do(_accept).do(_upgrade, 0, 3).do(_accept).do(_upgrade, 0, 0).do(_say, 0, 0, 4, 0, 0),
+        "refused": seed().do(accept).do(upgrade, 0, 3).do(accept).do(upgrade, 0, 0).do(_say, 0, 0, 4, 0, 0),
         "requests": seed().ready().do(_say, 0, 5, 0, 0, 0).do(_say, 0, 6, 0, 0, 0).do(_say, 0, 7, 0, 0, 0, 0),
-        "logout": seed().ready().do(_close, 0, 3, 232, 0),
-        "discovery": seed().do(_get, 0, 1, 0).do(_accept).do(_get, 0, 0, 2),
-        "silent": seed().ready().do(_wait, 5).do(_timeout, 0).do(_run, 7),
+        "logout": seed().ready().do(close, 0, 3, 232, 0),
+        "discovery": seed().do(_get, 0, 1, 0).do(accept).do(_get, 0, 0, 2),
+        "silent": seed().ready().do(wait, 5).do(timeout, 0).do(run, 7),
         "late": seed()
-        .do(_accept)
-        .byte(UNDRAINED | _INDEX[_wait], 7)
-        .byte(UNDRAINED | _INDEX[_raw], 0)
+        .do(accept)
+        .byte(UNDRAINED | _INDEX[wait], 7)
+        .byte(UNDRAINED | _INDEX[raw], 0)
         .blob(b"GET")
         .byte(0),
         "faults": seed(1)
         .ready()
-        .do(_inject, 1, 1, 0, 0)
+        .do(inject, 1, 1, 0, 0)
         .do(_dispatch, 0, 3, 9, 0)
-        .do(_inject, 2, 0, 0)
-        .do(_inject, 0, 1, 0),
-        "dispatch-faults": seed(1).ready().do(_inject, 19, 0, 1, 0).do(_inject, 18, 0, 0, 1, 0).do(_dispatch, 0, 5, 1),
-        "planned": seed(3).byte(1, 0, 4).ready().do(_run, 3),
+        .do(inject, 2, 0, 0)
+        .do(inject, 0, 1, 0),
+        "dispatch-faults": seed(1).ready().do(inject, 19, 0, 1, 0).do(inject, 18, 0, 0, 1, 0).do(_dispatch, 0, 5, 1),
+        "planned": seed(3).byte(1, 0, 4).ready().do(run, 3),
     }
     return {name: play.data for name, play in plays.items()}

@@ -1,5 +1,7 @@
 """The embedded gateway in its thread, and the words in which it tells what came. `test_pytest_plugin` has its use."""
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from gateway_proto import Secret
 from gateway_proto.errors import InvalidConfigError
 from gateway_proto.server import (
+    AtSequence,
     Close,
     ConnectionClosed,
     FaultFired,
@@ -18,17 +21,28 @@ from gateway_proto.server import (
     Identified,
     Received,
     RequestUnanswered,
+    Script,
+    SendEvent,
     ServerAction,
     SessionEnd,
     SessionEnded,
     SessionRefused,
     SessionResumed,
+    Step,
     Upgraded,
     Wake,
     Withhold,
 )
 from gateway_transports.action_lines import describe, summary
-from gateway_transports.embedded import WaitTimeoutError, embedded_gateway, gateway_config
+from gateway_transports.embedded import (
+    EmbeddedGateway,
+    NoTargetError,
+    WaitTimeoutError,
+    embedded_gateway,
+    gateway_config,
+)
+
+from .server_helpers import identify_data, message, text_frame, upgrade_request
 
 ID = Secret("never to be printed")
 LINES: list[tuple[ServerAction, str]] = [
@@ -162,3 +176,50 @@ async def test_a_wait_that_is_cancelled_ends_its_thread(anyio_backend: str) -> N
                 await until(waiting)
                 scope.cancel()
         await until(lambda: not waiting())
+
+
+def bot(gateway: EmbeddedGateway, shard: list[int]) -> socket.socket:
+    """A client of a few lines that identifies and then listens."""
+    host, port = gateway.url.removeprefix("ws://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10.0)
+    d = identify_data(token=gateway.token, shard=shard)
+    connection.sendall(upgrade_request() + text_frame(message(2, d)))
+    return connection
+
+
+def heard(connection: socket.socket, wanted: bytes) -> bytes:
+    """What comes, until `wanted` or the end of the socket has come."""
+    data = b""
+    while wanted not in data and (more := connection.recv(65536)):
+        data += more
+    return data
+
+
+def test_it_does_and_tells_what_a_test_asks_for() -> None:
+    with embedded_gateway() as gateway, contextlib.ExitStack() as stack:
+        with pytest.raises(NoTargetError, match="Drop reached nobody of ToAll"):
+            gateway.drop()
+        first, second = (stack.enter_context(bot(gateway, [index, 2])) for index in range(2))
+        assert gateway.wait_for_identify(count=2).number == 2
+        assert len(gateway.wait_for(2, count=2)) == 2
+        with pytest.raises(WaitTimeoutError, match="IDENTIFY that is granted: 3 awaited, 2 came"):
+            gateway.wait_for_identify(0.01, count=3)
+        assert gateway.dispatch("EVENT", "for one", shard=1) == 1
+        assert gateway.dispatch("EVENT", "for all") == 2
+        assert b"for one" not in heard(first, b"for all")
+        assert b"for one" in heard(second, b"for all")
+        assert [sent["d"]["token"] for sent in gateway.sent(2)] == ["***"] * 2
+
+
+def test_a_script_is_played_to_a_bot_of_plain_code() -> None:
+    script = Script(
+        (
+            Step(when=AtSequence(1), effect=SendEvent("MARKED", b"1")),
+            Step(when=AtSequence(2), effect=Close(4000, b"as planned")),
+        )
+    )
+    with embedded_gateway(script=script) as gateway, bot(gateway, [0, 1]) as connection:
+        gateway.wait_for_identify()
+        data = heard(connection, b"as planned")
+        assert b"MARKED" in data
+        assert data.endswith(b"as planned")

@@ -354,6 +354,15 @@ def test_what_is_no_json_is_shown_as_text() -> None:
     assert [sent["d"] for sent in api.get("sent")["messages"]] == ['"\ufffd"']
 
 
+def test_what_is_deep_is_shown_as_text() -> None:
+    """How deep can be encoded depends on where the stack stands, and the answer has containers around it."""
+    api = Api()
+    client = api.client()
+    d = "[" * 200 + "]" * 200
+    client.feed(text_frame(b'{"op":99,"d":%b}' % d.encode()))
+    assert [sent["d"] for sent in api.get("sent")["messages"]] == [d]
+
+
 def test_a_broken_body_and_what_comes_after_the_answer() -> None:
     api = Api()
     data = http("POST", "/control/fault", **{"Transfer-Encoding": "chunked"}) + b"nonsense\r\n"

@@ -128,6 +128,11 @@ def test_what_befalls_the_connection_itself_is_planned_and_the_rest_is_marked() 
             "[[step]]\nwhen = {upgrade = 2}\nfault = 'refuse'\nstatus = 1",
             "step 2: refuse: a status that refuses is 200 to 599",
         ),
+        ("x = " + "9" * 5000, ": an integer in it has too many digits"),
+        (
+            f"[[step]]\nwhen = {{second = {'9' * 400}}}\nfault = 'drop'\ntarget = 'all'",
+            "step 1: second: must be a number from 0",
+        ),
         ("[[step", "is no TOML: Expected ']]' at the end of an array declaration (at end of document)"),
         ("x = " + "[" * 5000, "is no TOML: "),
     ],
@@ -149,6 +154,19 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"x = '\xff'")
     with pytest.raises(ScriptError, match=r"latin is no TOML: "):
         load_script(tmp_path / "latin")
+
+
+def test_an_opcode_as_deep_as_can_be_is_refused_like_any() -> None:
+    deep: Any = 1
+    for _ in range(2000):
+        deep = [deep]
+    with pytest.raises(InvalidConfigError, match=r"^step 1: opcode: must be an integer from 0, or a name$"):
+        read_script({"step": [{"when": {"opcode": deep}, "fault": "drop"}]})
+
+
+def test_seconds_are_in_their_order_whatever_the_files() -> None:
+    steps = [{"when": {"second": second}, "fault": "drop", "target": "all"} for second in (3, 1.5, 2)]
+    assert [seconds for seconds, *_ in read_script({"step": steps}).timed()] == [1.5, 2.0, 3.0]
 
 
 def test_an_event_of_a_file_must_be_json() -> None:

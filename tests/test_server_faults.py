@@ -244,6 +244,18 @@ def test_a_corrupted_byte_lies_where_it_was_asked_for() -> None:
     assert changed == {7: 0xFF, 60: 0x01}
 
 
+def test_a_corrupted_byte_lies_behind_what_is_queued_already() -> None:
+    rig = Rig()
+    client = rig.ready()
+    for data in (b'"one"', b'"two"'):
+        rig.server.dispatch(client.session_id, "EVENT", data, 0.0)
+        if data == b'"one"':
+            client.connection.strike(Corrupt(0, 0x7E), 0.0)
+    sent = client.connection.data_to_send(0.0)
+    assert sent.count(b"\x81") == 1
+    assert sent.index(b"\xff", 1) > sent.index(b'"one"')
+
+
 def test_corruption_reaches_over_drains() -> None:
     rig = Rig()
     client = rig.ready()

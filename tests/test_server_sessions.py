@@ -25,7 +25,7 @@ from gateway_proto.server import (
 )
 from gateway_proto.server.application import application
 
-from .server_helpers import TOKEN, Client, Rig, identify_data
+from .server_helpers import TOKEN, Client, Rig, identify_data, text_frame
 
 LIMITED = (1 << 13) + (1 << 15) + (1 << 19)
 """Of the application that may use each privileged intent, and is in few guilds."""
@@ -493,3 +493,31 @@ def test_a_client_that_does_not_read_is_dropped_and_can_resume() -> None:
     again = rig.client()
     again.resume(session_id, 1)
     assert len(again.bodies()) == 20, "a replay is no reason to drop: the session holds it anyway"
+
+
+def test_a_replay_is_not_counted_as_unsent() -> None:
+    """The session holds it anyway: what was missed may be more than a client can be behind with."""
+    rig = Rig(ServerConfig(limits=ServerLimits(max_unsent=1000)))
+    client = rig.ready()
+    client.eof()
+    for number in range(5):
+        rig.dispatch(client.session_id, d=f"{number}" * 400)
+    again = rig.client()
+    again.resume(client.session_id, 1)
+    assert again.events() == ["EVENT"] * 5 + ["RESUMED"]
+
+
+@pytest.mark.failure("F41")
+def test_a_presence_of_any_depth_costs_a_client_no_more_than_its_connection() -> None:
+    """What can be decoded where it comes may be too deep to be encoded where it is shown."""
+    config = ServerConfig(world=WorldConfig(guilds=1, members=1), identify_period=0.0)
+    for depth in (40, *range(900, 1000)):
+        nested = b"[" * depth + b"]" * depth
+        presence = b'{"since":null,"status":"idle","afk":false,"activities":[{"name":%b}]}' % nested
+        asking, identified = Rig(config).client(), Rig(config).ready(intents=512)
+        identify = b'{"token":"t","intents":257,"properties":{},"presence":%b}' % presence
+        asking.feed(text_frame(b'{"op":2,"d":%b}' % identify))
+        identified.feed(text_frame(b'{"op":3,"d":%b}' % presence))
+        for client in (asking, identified):
+            assert client.closed is not None
+            assert client.closed[0] == 4002

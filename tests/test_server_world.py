@@ -254,6 +254,15 @@ def test_all_that_happens_is_told_to_who_has_all_intents() -> None:
     assert direct
 
 
+def test_direct_messages_and_those_of_guilds_have_intents_of_their_own() -> None:
+    rig = world_rig(shares={"MESSAGE_CREATE": 1.0}, direct=0.5)
+    direct = shard_client(rig, intents=int(Intents.DIRECT_MESSAGES))
+    guilds = shard_client(rig, intents=int(Intents.GUILD_MESSAGES))
+    play(rig, 40)
+    told = [{"guild_id" in d for d in bodies(client, "MESSAGE_CREATE")} for client in (direct, guilds)]
+    assert told == [{False}, {True}]
+
+
 def added(d: Any) -> set[str]:
     return {member["user_id"] for member in d.get("added_members", ())}
 

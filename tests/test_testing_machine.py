@@ -227,6 +227,11 @@ class Lossy(Altered):
         return () if b'"_number":2,' in event.data else (event,)
 
 
+class LosesTheLast(Altered):
+    def alter(self, event: Delivered) -> Iterable[Output]:
+        return () if b'"_number":5,' in event.data else (event,)
+
+
 @pytest.mark.parametrize(
     ("kind", "rule"),
     [
@@ -234,6 +239,7 @@ class Lossy(Altered):
         (Changed, Rule.UNCHANGED),
         (NoJson, Rule.UNCHANGED),
         (Lossy, Rule.NOTHING_LOST),
+        (LosesTheLast, Rule.NOTHING_LOST),
     ],
 )
 def test_what_is_delivered_is_judged(kind: type[Altered], rule: Rule) -> None:

@@ -168,6 +168,33 @@ def test_another_seed_is_another_world() -> None:
     assert first.next_event().data != second.next_event().data
 
 
+def test_all_that_is_drawn_is_drawn_by_the_seed() -> None:
+    """Even of the same guild, and of people of the same numbers."""
+    ids = (1 << 22, 2 << 22)
+    told = []
+    for seed in (1, 1, 2):
+        world = made(seed=seed, guilds=ids)
+        guild = decode(world.guild_create(ids[0]))
+        told.append((guild["roles"], guild["channels"], [world.next_event() for _ in range(50)]))
+    assert told[0] == told[1]
+    assert all(one != other for one, other in zip(told[1], told[2], strict=True))
+    roles, channels = (
+        {one["id"] for one in kind} & {one["id"] for one in other}
+        for kind, other in zip(told[0][:2], told[2], strict=False)
+    )
+    assert (roles, channels) == ({str(ids[0])}, set())
+
+
+def test_members_are_counted_as_they_come_and_go() -> None:
+    world = made(guilds=1, members=8, shares={"GUILD_MEMBER_ADD": 1.0, "GUILD_MEMBER_REMOVE": 0.7})
+    came = Counter(world.next_event().name for _ in range(100))
+    assert min(came["GUILD_MEMBER_ADD"], came["GUILD_MEMBER_REMOVE"]) > 10
+    members = world.look(world.guild_ids[0]).members
+    everybody = list(members)
+    assert len(set(everybody)) == len(everybody) == len(members)
+    assert decode(world.guild_create(world.guild_ids[0]))["member_count"] == len(members)
+
+
 def test_looking_changes_nothing() -> None:
     """A guild that was made, forgotten and made again is the same."""
     looked, left = made(guilds=600), made(guilds=600)
@@ -322,6 +349,15 @@ def test_outages_come_and_go_by_rate() -> None:
     assert down == world.unavailable
     left = at_first & world.unavailable
     assert 0 < len(left) < len(at_first), "some come later, some never"
+
+
+def test_what_was_to_follow_does_not_in_an_outage() -> None:
+    """A ban, whose member has yet to leave voice and the guild when the guild itself goes."""
+    world = made(guilds=2, members=20)
+    hit, other = world.guild_ids
+    assert any(world.happen("GUILD_BAN_ADD", hit) for _ in range(10))
+    world.begin_outage(hit)
+    assert {world.next_event().guild_id for _ in range(20)} <= {other, None}
 
 
 def test_where_nothing_is_available_there_are_direct_messages() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ..intents import Intents
 from .config import ServerConfig
-from .identify import is_int
+from .identify import is_int, is_shallow
 
 VERIFIED_FROM: Final = 100
 """Guilds from which on a bot must be verified, and its privileged intents granted by Discord."""
@@ -22,8 +22,6 @@ _INTENT_FLAGS: Final = (
 bit above each is its LIMITED form, of a bot that may switch it on by itself."""
 MAX_COMMANDS: Final = 2**20
 """Bytes of JSON: of all registered commands together. A command is 8,000 characters at most, and 100 are allowed."""
-_MAX_DEPTH: Final = 32
-"""Sub-command groups' options with localised choices are 14 containers deep."""
 _VERIFY_KEY: Final = "0" * 64
 """An Ed25519 public key is 32 bytes in hexadecimal; nothing here signs interactions."""
 
@@ -122,7 +120,7 @@ class CommandBook:
         commands: dict[tuple[int, str], dict[str, Any]] = {}
         for fields in given:
             name, type_ = fields.get("name"), fields.get("type", 1)
-            if not isinstance(name, str) or not name or not is_int(type_) or not _is_shallow(fields, _MAX_DEPTH):
+            if not isinstance(name, str) or not name or not is_int(type_) or not is_shallow(fields):
                 return None
             commands[type_, name] = self._command(scope, {**fields, "type": type_}, known.get((type_, name)))
         scopes = {**self._scopes, scope: commands if is_whole else known | commands}
@@ -151,12 +149,3 @@ class CommandBook:
         if scope is not None:
             command["guild_id"] = str(scope)
         return command
-
-
-def _is_shallow(value: Any, depth: int) -> bool:
-    """Containers stand in it at most so deep: what was decoded must be encodable wherever the stack stands then."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return True
-    return depth > 0 and all(_is_shallow(inner, depth - 1) for inner in value)

@@ -46,7 +46,7 @@ from ..world import GuildWorld, WorldEvent
 from .actions import ServerAction
 from .effects import Effect, Outcome, Target, ToNext, carry_out
 from .http import HttpExchange, HttpRequest, HttpResponse
-from .identify import is_int
+from .identify import is_int, is_shallow
 from .reading import TARGETS, only, printed, read_event, read_fault, read_opcode, read_target
 from .sent import MAX_MESSAGES, SentLog, SentMessage
 from .server import Server
@@ -319,12 +319,13 @@ def _from_query(query: dict[str, str], key: str) -> int | None:
 
 
 def _shown(message: SentMessage) -> dict[str, Any]:
+    data = message.data
     return {
         "number": message.number,
         "connection": message.connection,
         "shard": message.shard,
         "op": message.opcode,
-        "d": message.data,
+        "d": data if is_shallow(data) else message.raw.decode(errors="replace"),
     }
 
 

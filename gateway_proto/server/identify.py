@@ -3,7 +3,7 @@
 The order is the documentation's of what cannot be got over: the token first, then the shape, the shard, the intents.
 """
 
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -14,6 +14,9 @@ from ..secret import Secret
 from ..session import MAX_SEQUENCE
 from .actions import ShardInfo
 from .config import ServerConfig
+
+MAX_DEPTH: Final = 32
+"""Containers in one another, of what is kept of a client's. Commands with localised choices are 14 deep."""
 
 
 class Refusal(NamedTuple):
@@ -57,6 +60,8 @@ def check_identify(raw: bytes, config: ServerConfig) -> IdentifyRequest | Refusa
         return _undecodable("properties must be an object")
     if not isinstance(presence, dict | None):
         return _undecodable("presence must be an object")
+    if not is_shallow(presence):
+        return _undecodable(f"presence must not be nested more than {MAX_DEPTH} deep")
     if not isinstance(compress, bool | None):
         return _undecodable("compress must be a boolean")
     if large_threshold is not None and not is_int(large_threshold):
@@ -103,6 +108,15 @@ def decode_object(raw: bytes) -> dict[str, Any] | None:
 def is_int(value: Any) -> TypeGuard[int]:
     """An integer; JSON's true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Containers stand in it at most so deep: what was decoded must be encodable wherever the stack stands then."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return depth > 0 and all(is_shallow(inner, depth - 1) for inner in value)
 
 
 def with_activities(presence: dict[str, Any]) -> dict[str, Any]:

@@ -187,8 +187,10 @@ def read_opcode(value: Any) -> int:
     """An opcode as a number or by its name."""
     if is_int(value) and value >= 0:
         return value
+    if not isinstance(value, str):
+        raise InvalidConfigError("opcode: must be an integer from 0, or a name")
     names = {opcode.name.lower(): opcode for opcode in Opcode}
-    if isinstance(value, str) and value.lower() in names:
+    if value.lower() in names:
         return int(names[value.lower()])
     raise InvalidConfigError(f"opcode: {unknown(value, names)}")
 

@@ -140,7 +140,10 @@ def _read_when(value: Any) -> When | AtSecond:
     seconds = value["second"]
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidConfigError("second: must be a number from 0")
-    return AtSecond(float(seconds))
+    try:
+        return AtSecond(float(seconds))
+    except OverflowError:
+        return AtSecond(math.inf)  # refused like the infinity that it amounts to
 
 
 def _read_effect(fields: dict[str, Any]) -> Effect:

@@ -15,7 +15,7 @@ from ..opcodes import Opcode
 from ..sharding import shard_id_for
 from .application import bot_user, partial_application
 from .config import ServerConfig
-from .identify import Refusal, decode_object, is_int, with_activities
+from .identify import Refusal, decode_object, is_int, is_shallow, with_activities
 from .session import ServerSession
 
 Dispatches: TypeAlias = list[tuple[str, bytes]]
@@ -77,6 +77,7 @@ def _update_presence(data: dict[str, Any], config: ServerConfig) -> _Reply:
         and isinstance(with_activities(data).get("activities"), list)
         and data.get("status") in _STATUSES
         and isinstance(data.get("afk"), bool)
+        and is_shallow(data)
     )
     return [] if valid else None
 

@@ -50,6 +50,15 @@ def _payload(message: bytes) -> Payload | Unreadable:
     return Payload(envelope.op, bytes(envelope.d), envelope.s, envelope.t)
 
 
+def _compress(target: str) -> str | None:
+    """What a request's target asks for; nothing, if it is none: a server refuses it."""
+    try:
+        values = parse_qs(urlsplit(target).query).get("compress")
+    except ValueError:
+        return None
+    return values[0] if values else None
+
+
 class Upstream:
     """Reads what a client writes: its request, then its frames.
 
@@ -71,8 +80,7 @@ class Upstream:
                 return []
             self._upgrading = False
             target = head.split(b" ", 2)[1] if head.count(b" ") >= 2 else b""
-            values = parse_qs(urlsplit(target.decode("latin-1")).query).get("compress")
-            self.compress = values[0] if values else None
+            self.compress = _compress(target.decode("latin-1"))
         self._inbox += data
         heard: list[Heard] = []
         while (event := self._frames.next_event(self._inbox)) is not None:
@@ -112,12 +120,14 @@ class Downstream:
                 self._inflater = make_inflater(transport=compress, payload=False, limit=_LIMIT, max_window=_LIMIT)
         heard: list[Heard] = []
         for event in self._frames.receive_data(data):
+            if self.is_broken:
+                break
             match event:
                 case CloseReceived(code, _):
                     heard.append(Closed(code))
                 case Broken(error):
                     heard += self._break(str(error))
-                case (is_text, message) if not self.is_broken:
+                case (is_text, message):
                     heard += self._message(is_text, message)
         return heard
 

@@ -1,7 +1,12 @@
-"""The deliberate faults, each with the test that must fail for it. In the order of the engine's parts."""
+"""The deliberate faults, each with the test that must fail for it. In the order of the engine's parts.
+
+Those of the embedded gateway are in `server.py`, those of what is offered for tests in `testing.py`.
+"""
 
 from typing import Final
 
+from .server import SERVER
+from .testing import TESTING
 from .trial import Mutant
 
 MACHINE: Final = "tests/mutants/machine.py::test_shard_against_server_in_brief"
@@ -338,4 +343,6 @@ MUTANTS: Final = (
         "            self._due += self.interval * 1.02\n",
         MACHINE,
     ),
+    *SERVER,
+    *TESTING,
 )

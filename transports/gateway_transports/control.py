@@ -133,12 +133,25 @@ def load_script(path: Path) -> Script:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_SCRIPT + 1)
-        if len(data) > MAX_SCRIPT:
-            raise ScriptError(f"the script {path} is larger than {MAX_SCRIPT} bytes")
-        return read_script(tomllib.loads(data.decode()))
     except OSError as error:
         raise ScriptError(f"the script {path} cannot be read: {one_line(error)}") from error
+    if len(data) > MAX_SCRIPT:
+        raise ScriptError(f"the script {path} is larger than {MAX_SCRIPT} bytes")
+    return parse_script(data, f"the script {path}")
+
+
+def parse_script(data: bytes, name: str = "the script") -> Script:
+    """Read a script from the bytes of a TOML file, which errors call by this name.
+
+    Raises:
+        ScriptError: it cannot be read, or says something that makes no sense.
+    """
+    try:
+        return read_script(tomllib.loads(data.decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ScriptError(f"the script {path} is no TOML: {one_line(error)}") from error
+        raise ScriptError(f"{name} is no TOML: {one_line(error)}") from error
+    except ValueError as error:
+        # Python's own words for what tomllib lets through would advise to lift its limit.
+        raise ScriptError(f"{name}: an integer in it has too many digits") from error
     except InvalidConfigError as error:
-        raise ScriptError(f"the script {path}: {error}") from error
+        raise ScriptError(f"{name}: {error}") from error
