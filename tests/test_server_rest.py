@@ -9,6 +9,7 @@ from gateway_proto.server import HttpAnswered, Refuse, ServerConfig, ServerLimit
 
 from .server_helpers import TOKEN, Client, Rig
 from .test_server_http import answer, ask
+from .world_helpers import play, shard_client, world_rig
 
 AUTHORIZED = f"Authorization: Bot {TOKEN}"
 APPLICATION = ["/applications/@me", "/oauth2/applications/@me"]
@@ -174,3 +175,13 @@ def test_a_fault_refuses_a_request_behind_its_body(rig: Rig) -> None:
     assert client.sent == b""
     client.feed(b"y")
     assert answer(client, "POST")[0] == 503
+
+
+def test_the_user_is_as_the_last_user_update_says() -> None:
+    rig = world_rig(shares={"USER_UPDATE": 1.0})
+    before = get(rig, "/users/@me")
+    play(rig, 3)
+    user = get(rig, "/users/@me")
+    assert user != before
+    assert user == shard_client(rig).received[1]["d"]["user"]
+    assert get(rig, "/applications/@me")["bot"]["avatar"] == user["avatar"]

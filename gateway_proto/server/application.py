@@ -3,6 +3,7 @@
 One place, so that a client finds the same user and application wherever it asks.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -32,8 +33,12 @@ def application_flags(config: ServerConfig) -> int:
     return sum(flag << shift for intent, flag in _INTENT_FLAGS if intent in config.allowed_intents)
 
 
-def bot_user(config: ServerConfig) -> dict[str, Any]:
-    """The bot's user as it sees itself (Discord: Users > User Structure, with the fields of the `email` scope)."""
+def bot_user(config: ServerConfig, bot: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The bot's user as it sees itself (Discord: Users > User Structure, with the fields of the `email` scope).
+
+    Args:
+        bot: what of it is no longer as in the config.
+    """
     return {
         "id": str(config.user_id),
         "username": config.username,
@@ -45,6 +50,7 @@ def bot_user(config: ServerConfig) -> dict[str, Any]:
         "verified": True,
         "email": None,
         "flags": 0,
+        **(bot or {}),
     }
 
 
@@ -53,7 +59,7 @@ def partial_application(config: ServerConfig) -> dict[str, Any]:
     return {"id": str(config.application_id), "flags": application_flags(config)}
 
 
-def application(config: ServerConfig) -> dict[str, Any]:
+def application(config: ServerConfig, bot: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The whole application (Discord: Application > Application Structure). Its owner is made up, of the next id."""
     permissions = {"scopes": ["applications.commands", "bot"], "permissions": "0"}
     return {
@@ -63,7 +69,7 @@ def application(config: ServerConfig) -> dict[str, Any]:
         "description": "",
         "bot_public": True,
         "bot_require_code_grant": False,
-        "bot": {**_partial_user(config.user_id, config.username), "bot": True},
+        "bot": {**_partial_user(config.user_id, config.username), "bot": True, **(bot or {})},
         "owner": _partial_user(config.application_id + 1, "owner"),
         "verify_key": _VERIFY_KEY,
         "team": None,

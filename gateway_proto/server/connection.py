@@ -339,7 +339,7 @@ class ServerConnection:
             self._answer(exchange, request, refuse(instead))
         else:
             limit = self._registry.start_limit.status(now)
-            answer = route(exchange, request, self._config, limit, self._registry.commands)
+            answer = route(exchange, request, self._config, limit, self._registry.commands, self._dialogue.bot)
             if isinstance(answer, Upgrade):
                 self._outbox.raw(exchange.switch(answer))
                 self._open(answer, now)

@@ -3,7 +3,8 @@
 What it knows of its connection is the Protocol `Wire`.
 """
 
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -82,6 +83,11 @@ class Dialogue:
         self._armed: list[DispatchFault] = []
 
     # -- time ----------------------------------------------------------------------------------------------------
+
+    @property
+    def bot(self) -> Mapping[str, Any] | None:
+        """The bot's user as the world has it; None without a world."""
+        return None if self._population is None else self._population.bot
 
     def silent_at(self) -> float | None:
         """When the client will have been silent for too long; None before HELLO."""
@@ -212,8 +218,8 @@ class Dialogue:
             )
         )
         population = self._population
-        shown = () if population is None else (population.guilds_of(session), population.bot)
-        session.emit("READY", ready(session, self._config, self.api_version, *shown), now)
+        guild_ids = None if population is None else population.guilds_of(session)
+        session.emit("READY", ready(session, self._config, self.api_version, guild_ids, self.bot), now)
         if population is not None:
             population.begin(session)
         return None

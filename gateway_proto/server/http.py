@@ -9,7 +9,7 @@ not complete yet, so that the verdict would depend on the chunking. A body is re
 import base64
 import binascii
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -229,6 +229,7 @@ def route(
     config: ServerConfig,
     limit: StartLimitStatus,
     commands: CommandBook,
+    bot: Mapping[str, Any] | None = None,
 ) -> Upgrade | HttpResponse:
     """What to answer: the upgrade at /, what a route gives, and errors as Discord shapes them (401, 404, 405, 413)."""
     if not request.version.startswith(b"1."):
@@ -246,7 +247,7 @@ def route(
         return HttpResponse(413, {"message": "Request entity too large", "code": _TOO_LARGE})
     if route.needs_token and not _is_authorized(request, config):
         return _error(_UNAUTHORIZED, "Unauthorized")
-    return HttpResponse(*answer(Call(config, limit, commands, request.body, ids)))
+    return HttpResponse(*answer(Call(config, limit, commands, bot, request.body, ids)))
 
 
 def is_upgrade(request: HttpRequest) -> bool:

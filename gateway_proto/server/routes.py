@@ -5,7 +5,7 @@ What is behind them is as empty as the application is new: no emoji, no sounds, 
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -25,11 +25,12 @@ Answer: TypeAlias = tuple[int, Any]
 
 
 class Call(NamedTuple):
-    """What an answer is made from. `ids` are the numbers in the path."""
+    """What an answer is made from. `ids` are the numbers in the path, `bot` is what a world says of the bot's user."""
 
     config: ServerConfig
     limit: StartLimitStatus
     commands: CommandBook
+    bot: Mapping[str, Any] | None
     body: bytes
     ids: tuple[int, ...]
 
@@ -69,11 +70,11 @@ def _gateway_bot(call: Call) -> Answer:
 
 
 def _own_user(call: Call) -> Answer:
-    return 200, bot_user(call.config)
+    return 200, bot_user(call.config, call.bot)
 
 
 def _own_application(call: Call) -> Answer:
-    return 200, application(call.config)
+    return 200, application(call.config, call.bot)
 
 
 def _default_sounds(call: Call) -> Answer:

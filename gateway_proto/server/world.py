@@ -45,7 +45,7 @@ def ready(
         guild_ids = (guild_id for guild_id in config.guild_ids if shard_id_for(guild_id, total) == index)
     data: dict[str, Any] = {
         "v": version,
-        "user": {**bot_user(config), **(bot or {})},
+        "user": bot_user(config, bot),
         "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in guild_ids],
         "session_id": session.id.reveal(),
         "application": partial_application(config),
