@@ -18,6 +18,7 @@ class Integrations:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._draw = scene.draw
+        self._users = scene.users
         self.makers: dict[str, Maker] = {
             "INTEGRATION_CREATE": self.attach,
             "INTEGRATION_UPDATE": self.update,
@@ -43,16 +44,21 @@ class Integrations:
         }
         if type == "discord":
             application = self._draw.old_snowflake()
-            about = {"name": name, "id": application, "icon": None, "description": self._draw.text(6)}
+            # No longer documented, and still there: discord.py takes the summary for granted.
+            about = {"name": name, "id": application, "icon": None, "description": self._draw.text(6), "summary": ""}
             made |= {"scopes": ["bot", "applications.commands"], "application": about}
         else:
             made |= {
+                "user": self._users.raw(guild.members.pick(self._draw)),
                 "syncing": False,
                 "synced_at": self._draw.timestamp(),
                 "subscriber_count": self._draw.rng.randrange(500),
+                "role_id": self._draw.pick([*guild.assignable_roles(), guild.bot_role]),
                 "revoked": False,
                 "expire_grace_period": 7,
                 "expire_behavior": 0,
+                # Where it has one, discord.py takes it for granted.
+                "enable_emoticons": False,
             }
         guild.integrations[made["id"]] = made
         return self._changed("INTEGRATION_CREATE", guild, made)

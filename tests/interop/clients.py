@@ -6,9 +6,9 @@ Nothing is installed outside the folder that is given.
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 _DRIVERS: Final = Path(__file__).parent / "drivers"
@@ -26,7 +26,8 @@ class Client(NamedTuple):
     """A client as its users know it. `compressions` are what it supports here.
 
     With those in `reorders` it lets events overtake each other by its own doing. `cannot` names the cases for which it
-    has no means. `tells_limits`: it has an event of its own for RATE_LIMITED.
+    has no means. `tells_limits`: it has an event of its own for RATE_LIMITED. `discards` says of an event, by its name
+    and its `d`, whether the client cannot place it, whoever sends it, and says so in its log.
     """
 
     name: str
@@ -38,14 +39,39 @@ class Client(NamedTuple):
     cannot: tuple[str, ...] = ()
     has_cache: bool = True
     tells_limits: bool = False
+    discards: Callable[[str, dict[str, Any]], bool] = lambda name, d: False
+
+
+def _has_unknown_options(name: str, d: dict[str, Any]) -> bool:
+    """hikari knows no options of AUTO_MODERATION_BLOCK_MESSAGE and AUTO_MODERATION_FLAG_TO_CHANNEL."""
+    return name == "GUILD_AUDIT_LOG_ENTRY_CREATE" and "options" in d and d["action_type"] in (143, 144)
+
+
+def _is_of_direct_pins(name: str, d: dict[str, Any]) -> bool:
+    """discord.py knows only the direct messages that it has opened itself."""
+    return name == "CHANNEL_PINS_UPDATE" and "guild_id" not in d
 
 
 # With a zstd module in the standard library discord.py asks for nothing else.
 _DISCORD_PY: Final = ("zstd-stream",) if sys.version_info >= (3, 14) else ("zlib-stream", "zstd-stream")
 CLIENTS: Final = (
-    # Of all members it never asks for the presences.
-    Client("discord.py", ("discord.py",), _DISCORD_PY, "discord_py", cannot=(ALL_PRESENCES,)),
-    Client("hikari", ("hikari",), (PLAIN, PAYLOAD, "zlib-stream", "zstd-stream"), "hikari_bot", tells_limits=True),
+    Client(
+        "discord.py",
+        ("discord.py",),
+        _DISCORD_PY,
+        "discord_py",
+        # Of all members it never asks for the presences.
+        cannot=(ALL_PRESENCES,),
+        discards=_is_of_direct_pins,
+    ),
+    Client(
+        "hikari",
+        ("hikari",),
+        (PLAIN, PAYLOAD, "zlib-stream", "zstd-stream"),
+        "hikari_bot",
+        tells_limits=True,
+        discards=_has_unknown_options,
+    ),
     Client(
         "@discordjs/ws",
         ("@discordjs/ws",),
