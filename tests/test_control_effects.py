@@ -131,7 +131,7 @@ def test_a_target_is_read(value: Any, target: Target) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_target_is_refused_with_its_key(value: Any) -> None:
-    with pytest.raises(InvalidConfigError, match=r"^(target|shard|session|connection|next): "):
+    with pytest.raises(InvalidConfigError, match=r"^(target|shard|session|connection|next|all): "):
         read_target(value)
 
 
@@ -202,7 +202,6 @@ def test_an_event_reaches_whom_it_is_meant_for() -> None:
         (ToSession(9), 0),
         (ToConnection(zero.connection.id), 1),
         (ToConnection(idle.connection.id), 0),
-        (ToNext(), 0),
     ]
     for number, (target, reached) in enumerate(targets):
         assert do(rig, SendEvent("EVENT", b"%d" % number), target) == reached, target
@@ -233,6 +232,7 @@ def test_a_fault_reaches_connections_and_sessions() -> None:
     assert do(rig, Close(4000), ToConnection(idle.connection.id)) == 0, "it is closing"
     waiting = rig.client(upgrade=False)
     assert do(rig, Refuse(503), ToConnection(zero.connection.id)) == 0, "it is upgraded already"
+    assert do(rig, Refuse(503), ToConnection(99)) == 0
     assert do(rig, NoHello(), ToShard(0)) == 0
     assert do(rig, Refuse(503), ToAll()) == 1
     waiting.feed(upgrade_request())

@@ -124,7 +124,7 @@ def test_settings() -> None:
         ({"guild": 3}, "guild is no setting of the gateway; did you mean guilds?"),
         ({"zzz": 3}, "zzz is no setting of the gateway"),
         ({"shards": 0}, "shards must be at least 1"),
-        ({"shards": "x"}, "a setting of the gateway has the wrong type: "),
+        ({"shards": "x"}, "shards must be int, got str"),
     ],
 )
 def test_a_wrong_setting_is_one_line(settings: dict[str, Any], told: str) -> None:

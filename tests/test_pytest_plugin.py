@@ -149,7 +149,7 @@ def test_nothing_is_left():
     [
         ("heartbeat_intervall=1", "heartbeat_intervall is no setting of the gateway; did you mean heartbeat_interval?"),
         ("heartbeat_interval=0", "discord_gateway: heartbeat_interval must be more than 0"),
-        ("shards='2'", "discord_gateway: a setting of the gateway has the wrong type"),
+        ("shards='2'", "discord_gateway: shards must be int, got str"),
         ("3", "takes settings by name only, like guilds=3"),
         ("script='nowhere.toml'", "nowhere.toml cannot be read: No such file or directory"),
     ],

@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import msgspec
-
 from ..commands import MAX_PAYLOAD
 from ..errors import require
 from ..intents import Intents
@@ -13,13 +11,14 @@ from ..ratelimit import SEND_LIMIT, SEND_PERIOD
 from ..secret import Secret
 from ..url import parse_gateway_url
 from ..world import WorldConfig
+from .checked import Checked
 from .faults import Planned
 
 OLDEST_VERSION: Final = 9
 """Of the gateway versions that Discord serves; those before it are deprecated or gone."""
 
 
-class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
+class ServerLimits(Checked, frozen=True, kw_only=True):
     """Every bound on what a client can make the server hold or wait for. Sizes in bytes, times in seconds."""
 
     max_request: int = 16 * 2**10
@@ -41,7 +40,7 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """For the client's close frame after ours, and for writing what is left."""
 
 
-class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
+class ServerConfig(Checked, frozen=True, kw_only=True):
     """What the server stands for: one application, as its gateway sees it. Times in seconds.
 
     Args:
@@ -74,7 +73,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
         plan: faults that fire by themselves.
 
     Raises:
-        InvalidConfigError: a number is out of its range.
+        InvalidConfigError: a field is of another type, or a number out of its range.
         BuildingUrlError: a URL cannot be dialled.
     """
 
@@ -111,6 +110,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: ServerLimits = ServerLimits()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for url in (self.url, self.resume_url):
             if url is not None:
                 parse_gateway_url(url)

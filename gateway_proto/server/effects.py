@@ -6,52 +6,60 @@ A control API, a script and a test say it in the same words; `reading` takes the
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-import msgspec
-
+from ..errors import LocalProtocolError, require
 from ..secret import Secret
 from .actions import ServerAction
-from .faults import DispatchFault, Fault, NoHello, Refuse
+from .checked import Checked, require_kind
+from .faults import MAX_NEXT, DispatchFault, Fault, NoHello, Refuse
 from .server import Server
 from .session import ServerSession
 
 
-class ToAll(msgspec.Struct, frozen=True):
+class ToAll(Checked, frozen=True):
     """Every session; a fault of the socket strikes every connection, whether it serves a session or not."""
 
 
-class ToShard(msgspec.Struct, frozen=True):
+class ToShard(Checked, frozen=True):
     """The sessions of a shard, of whatever total if None. One that identified without a shard is shard 0 of 1."""
 
     id: int
     total: int | None = None
 
 
-class ToSession(msgspec.Struct, frozen=True):
+class ToSession(Checked, frozen=True):
     """A session, by its number (from 1, in the order of IDENTIFYs granted) or by its id."""
 
     session: int | Secret
 
 
-class ToConnection(msgspec.Struct, frozen=True):
+class ToConnection(Checked, frozen=True):
     """A connection, by its number (from 1, in the order of sockets accepted); an event goes to its session."""
 
     id: int
 
 
-class ToNext(msgspec.Struct, frozen=True):
+class ToNext(Checked, frozen=True):
     """The next `count` connections that ask for the upgrade. For faults only."""
 
     count: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.count <= MAX_NEXT, f"count must be 1 to {MAX_NEXT}")
 
 
 Target: TypeAlias = ToAll | ToShard | ToSession | ToConnection | ToNext
 
 
-class SendEvent(msgspec.Struct, frozen=True):
+class SendEvent(Checked, frozen=True):
     """Dispatch an event to the target's sessions. `data` is the JSON of `d`, which is not checked."""
 
     name: str
     data: bytes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.name != "", "name must be that of an event, like MESSAGE_CREATE")
 
     def __repr__(self) -> str:
         return f"SendEvent(name={self.name!r}, data=<{len(self.data)} bytes>)"
@@ -71,8 +79,16 @@ class Outcome(NamedTuple):
 
 
 def carry_out(server: Server, effect: Effect, target: Target, now: float) -> Outcome:
-    """Do it. What is gone, closing, or past what the fault waits for, is not reached."""
+    """Do it. What is gone, closing, or past what the fault waits for, is not reached.
+
+    Raises:
+        LocalProtocolError: it is no effect or no target, like the class in place of one; nothing was done.
+    """
+    require_kind(effect, Effect, "a fault or an event", LocalProtocolError)
+    require_kind(target, Target, "a target like ToAll() or ToShard(0)", LocalProtocolError)
     if isinstance(effect, SendEvent):
+        if isinstance(target, ToNext):
+            raise LocalProtocolError("ToNext is for faults; an event goes to a shard, a session, a connection or all")
         return _send(server, effect, target, now)
     if isinstance(target, ToNext):
         server.inject_next(effect, target.count)
@@ -113,7 +129,9 @@ def _aims(server: Server, fault: Fault, target: Target) -> Iterator[int | Secret
 
 def _connections(server: Server, target: Target) -> list[int]:
     """The connections that a target means by themselves."""
-    return [id for id in server.connections if target in (ToAll(), ToConnection(id))]
+    if isinstance(target, ToConnection):
+        return [target.id] if target.id in server.connections else []
+    return list(server.connections) if isinstance(target, ToAll) else []
 
 
 def _is_meant(session: ServerSession, target: Target) -> bool:

@@ -8,14 +8,16 @@ comes *before* HELLO, so that op 7 as the very first frame is `AskReconnect` on 
 
 import math
 from collections.abc import Iterable
-from typing import TypeAlias
-
-import msgspec
+from typing import Final, TypeAlias
 
 from ..errors import require
+from .checked import Checked, require_kind
+
+MAX_NEXT: Final = 10_000
+"""Upgrades that one fault can lie in wait for; each is an entry of the plan."""
 
 
-class _Fault(msgspec.Struct, frozen=True):
+class _Fault(Checked, frozen=True):
     """A frozen value."""
 
 
@@ -33,6 +35,10 @@ class Stall(_Fault, frozen=True):
 
     seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0.0 <= (self.seconds or 0.0) < math.inf, "a stall lasts for seconds from 0 on, or None")
+
 
 class Release(_Fault, frozen=True):
     """End a `Stall`: what came meanwhile is read now, what was to be sent is sent."""
@@ -45,6 +51,7 @@ class Close(_Fault, frozen=True):
     reason: bytes = b""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(1000 <= self.code <= 4999, "a close code is 1000 to 4999")
 
 
@@ -67,6 +74,10 @@ class LoseAcks(_Fault, frozen=True):
 
     count: int | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require((self.count or 0) >= 0, "count is 0 or more, or None")
+
 
 class Corrupt(_Fault, frozen=True):
     """Change one byte of the outgoing stream: `offset` bytes behind what is queued, XORed with `xor` (1 to 255).
@@ -78,6 +89,7 @@ class Corrupt(_Fault, frozen=True):
     xor: int = 0xFF
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.offset >= 0 and 1 <= self.xor <= 255, "offset is 0 or more, xor 1 to 255")
 
 
@@ -88,6 +100,7 @@ class Refuse(_Fault, frozen=True):
     retry_after: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(200 <= self.status <= 599, "a status that refuses is 200 to 599")
         require(0.0 <= (self.retry_after or 0.0) < math.inf, "retry_after is seconds from 0 on")
 
@@ -118,6 +131,7 @@ class Fragment(_Fault, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.size >= 1, "the size is 1 or more")
 
 
@@ -127,6 +141,7 @@ class SplitMessages(_Fault, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.size >= 1, "the size is 1 or more")
 
 
@@ -136,6 +151,7 @@ class Chunk(_Fault, frozen=True):
     size: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.size >= 1, "the size is 1 or more")
 
 
@@ -185,13 +201,24 @@ Fault: TypeAlias = (
 """Everything that `Server.inject` takes."""
 
 
-class OnConnection(msgspec.Struct, frozen=True):
+class _Moment(Checked, frozen=True):
+    """Its numbers are counted from 1; an opcode may be 0."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            lowest = 0 if name == "opcode" else 1
+            require(value is None or value >= lowest, f"{name} is {lowest} or more")
+
+
+class OnConnection(_Moment, frozen=True):
     """When the `number`th socket is accepted, from 1 and discovery's included; for None at each one."""
 
     number: int | None = None
 
 
-class OnUpgrade(msgspec.Struct, frozen=True):
+class OnUpgrade(_Moment, frozen=True):
     """When the `number`th upgrade request has come, from 1, and before it is answered; for None at each one.
 
     Unlike `OnConnection` it does not count the sockets of discovery. `Refuse` and `Garbage` are the answer then.
@@ -200,7 +227,7 @@ class OnUpgrade(msgspec.Struct, frozen=True):
     number: int | None = None
 
 
-class OnMessage(msgspec.Struct, frozen=True):
+class OnMessage(_Moment, frozen=True):
     """When a client's `nth` payload with this opcode has come, from 1, and before it is answered; for None at each.
 
     Counted over all connections, or on the one named. The payload is answered all the same, unless the fault ends or
@@ -212,7 +239,7 @@ class OnMessage(msgspec.Struct, frozen=True):
     connection: int | None = None
 
 
-class AtSequence(msgspec.Struct, frozen=True):
+class AtSequence(_Moment, frozen=True):
     """At this sequence of the `session`th session, from 1; for None of whichever session comes there first.
 
     A `DispatchFault` befalls the dispatch that would take the sequence; anything else happens to the session's
@@ -227,11 +254,15 @@ When: TypeAlias = OnConnection | OnUpgrade | OnMessage | AtSequence
 """The moments that a plan can name."""
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True):
+class Planned(Checked, frozen=True, kw_only=True):
     """One line of a plan; it fires once, or each time where the moment's number is None."""
 
     when: When
     fault: Fault
+
+    def __post_init__(self) -> None:
+        require_kind(self.when, When, "a moment")
+        require_kind(self.fault, Fault, "a fault")
 
 
 class FaultPlan:

@@ -23,14 +23,12 @@ from ..errors import InvalidConfigError
 from ..opcodes import Opcode
 from ..secret import Secret
 from .effects import SendEvent, Target, ToAll, ToConnection, ToNext, ToSession, ToShard
-from .faults import AtSequence, Fault, OnConnection, OnMessage, OnUpgrade, When
+from .faults import MAX_NEXT, AtSequence, Fault, OnConnection, OnMessage, OnUpgrade, When
 from .identify import is_int
 
 T = TypeVar("T")
 Fields: TypeAlias = Mapping[str, Any]
 
-MAX_NEXT: Final = 10_000
-"""Upgrades that one fault can lie in wait for; each is an entry of the plan."""
 TARGETS: Final = ("shard", "session", "connection", "next", "all")
 EVERY: Final = "each"
 """In place of a number: not once, but each time."""
@@ -95,7 +93,9 @@ def read_target(value: Any) -> Target:
             if count > MAX_NEXT:
                 raise InvalidConfigError(f"next: must be at most {MAX_NEXT}")
             return ToNext(count)
-        case "all" if number is True:
+        case "all":
+            if number is not True:
+                raise InvalidConfigError("all: must be true")
             return ToAll()
     raise InvalidConfigError(f"target: {unknown(key, TARGETS)}")
 

@@ -38,6 +38,7 @@ import msgspec
 
 from ..errors import InvalidConfigError
 from .actions import FaultFired, ServerAction
+from .checked import Checked, require_kind
 from .effects import Effect, SendEvent, Target, ToConnection, ToNext
 from .faults import Mark, Planned, When
 from .reading import Fields, only, read_event, read_fault, read_moment, read_target
@@ -45,7 +46,7 @@ from .reading import Fields, only, read_event, read_fault, read_moment, read_tar
 _LABEL: Final = "script step "
 
 
-class AtSecond(msgspec.Struct, frozen=True):
+class AtSecond(Checked, frozen=True):
     """So many seconds after the script was started."""
 
     seconds: float
@@ -55,7 +56,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a script.
 
     Raises:
-        InvalidConfigError: an `AtSecond` without a target, or an event for the `ToNext` connections.
+        InvalidConfigError: an `AtSecond` without a target, an event for the `ToNext` connections, or what is no moment,
+            no effect or no target.
     """
 
     when: When | AtSecond
@@ -63,6 +65,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     target: Target | None = None
 
     def __post_init__(self) -> None:
+        require_kind(self.when, When | AtSecond, "a moment")
+        require_kind(self.effect, Effect, "a fault or an event")
+        require_kind(self.target, Target | None, "a target like ToAll() or ToShard(0)")
         if isinstance(self.when, AtSecond):
             if not 0 <= self.when.seconds < math.inf:
                 raise InvalidConfigError("second: must be a number from 0")
@@ -76,7 +81,7 @@ Due: TypeAlias = tuple[Effect, Target]
 """What the driver is to carry out now."""
 
 
-class Script(msgspec.Struct, frozen=True):
+class Script(Checked, frozen=True):
     """Steps; their order matters only where two have the same moment."""
 
     steps: tuple[Step, ...]

@@ -8,9 +8,10 @@ from ..errors import LocalProtocolError
 from ..secret import Secret
 from ..world import GuildWorld, WorldEvent
 from .actions import ServerAction, ShardInfo, Wake
+from .checked import is_integer, require_kind, told
 from .config import ServerConfig
 from .connection import ServerConnection
-from .faults import DispatchFault, Fault, FaultPlan, OnUpgrade, Planned
+from .faults import MAX_NEXT, DispatchFault, Fault, FaultPlan, OnUpgrade, Planned
 from .gates import StartLimitStatus
 from .population import Population
 from .prepared import PreparedEvent
@@ -120,7 +121,13 @@ class Server:
         """Let a fault strike a connection (by its id), or a session: itself or the connection that serves it.
 
         What is gone suffers nothing. `FaultFired` comes from the connection, when the fault has taken hold.
+
+        Raises:
+            LocalProtocolError: it is no fault, or no target.
         """
+        require_kind(fault, Fault, "a fault", LocalProtocolError)
+        if not isinstance(target, Secret) and not is_integer(target):
+            raise LocalProtocolError(f"expected the id of a connection or a session, got {told(target)}")
         if isinstance(target, Secret):
             session = self._registry.sessions.get(target)
             if session is not None and isinstance(fault, DispatchFault):
@@ -133,10 +140,22 @@ class Server:
         return [Wake(connection_id=target)]
 
     def plan(self, planned: Planned) -> None:
-        """Add a line to the config's plan; a number that has been counted past already will not come again."""
+        """Add a line to the config's plan; a number that has been counted past already will not come again.
+
+        Raises:
+            LocalProtocolError: it is no `Planned`.
+        """
+        require_kind(planned, Planned, "a line of a plan", LocalProtocolError)
         self._plan.add(planned)
 
     def inject_next(self, fault: Fault, count: int = 1) -> None:
-        """Let a fault strike each of the next `count` upgrade requests: the sockets on which clients come (back)."""
+        """Let a fault strike each of the next `count` upgrade requests: the sockets on which clients come (back).
+
+        Raises:
+            LocalProtocolError: it is no fault, or `count` is not 1 to `MAX_NEXT`.
+        """
+        require_kind(fault, Fault, "a fault", LocalProtocolError)
+        if not is_integer(count) or not 1 <= count <= MAX_NEXT:
+            raise LocalProtocolError(f"count must be an integer from 1 to {MAX_NEXT}")
         for number in range(1, count + 1):
             self.plan(Planned(when=OnUpgrade(self._plan.upgrades + number), fault=fault))

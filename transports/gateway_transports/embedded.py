@@ -10,6 +10,9 @@
 
 It has its own event loop, so that nothing of it waits for the test, and the test may block. All methods may be called
 from any thread. Those that wait have a twin to be awaited: `identified`, `resumed`, `received`.
+
+What cannot be meant raises one line at once: LocalProtocolError (the class `Drop` in place of `Drop()`, a count of 0),
+or InvalidConfigError for a value that is out of its range or of another type. Nothing has been done then.
 """
 
 import contextlib
@@ -17,15 +20,15 @@ import difflib
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
-from gateway_proto import GatewayError, Secret
-from gateway_proto.errors import InvalidConfigError
+from gateway_proto import GatewayError, LocalProtocolError, Secret
+from gateway_proto.errors import InvalidConfigError, require
 from gateway_proto.server import (
     AskReconnect,
     Close,
@@ -52,9 +55,12 @@ from gateway_proto.server import (
     ToShard,
     Wake,
 )
+from gateway_proto.server.checked import is_integer, require_kind, require_type, told
+from gateway_proto.server.reading import read_opcode
 
 from .action_lines import named, summary
 from .control import applied, play
+from .errors import one_line
 from .serve import Gateway, serve
 
 TOKEN: Final = "embedded-gateway-token"
@@ -65,6 +71,14 @@ MAX_JOURNAL: Final = 100_000
 """Actions that are kept; the oldest go first."""
 A = TypeVar("A", Identified, SessionResumed)
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class GatewayEndedError(GatewayError):
+    """The gateway's block was left; what came until then can still be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("the gateway has ended")
 
 
 class NoTargetError(GatewayError):
@@ -106,18 +120,29 @@ def gateway_config(
             close = difflib.get_close_matches(name, ("guilds", *known), n=1)
             meant = f"; did you mean {close[0]}?" if close else ""
             raise InvalidConfigError(f"{name} is no setting of the gateway{meant}")
-    # The upper bits of a snowflake say which shard owns it: these go round.
-    ids = tuple((number + 1) << 22 for number in range(guilds)) if isinstance(guilds, int) else tuple(guilds)
+    require_type("token", token, str | Secret | None)
+    require(token is None or bool(token), "token must not be empty; None lets any token be right")
+    ids = _guild_ids(guilds)
+    require(not ids or "guild_ids" not in settings, "guilds and guild_ids are the same setting: give one of them")
     fields = {
         "identify_period": 0.0,
         "token": None if token is None else Secret(token),
         **({"guild_ids": ids} if ids else {}),
         **settings,
     }
-    try:
-        return ServerConfig(**fields)
-    except TypeError as error:
-        raise InvalidConfigError(f"a setting of the gateway has the wrong type: {error}") from error
+    return ServerConfig(**fields)
+
+
+def _guild_ids(guilds: Any) -> tuple[int, ...]:
+    if is_integer(guilds):
+        require(guilds >= 0, "guilds must be 0 or more, or their ids")
+        # The upper bits of a snowflake say which shard owns it: these go round.
+        return tuple((number + 1) << 22 for number in range(guilds))
+    if not isinstance(guilds, Iterable) or isinstance(guilds, str | bytes):
+        raise InvalidConfigError(f"guilds must be how many, or their ids, got {told(guilds)}")
+    ids = tuple(guilds)
+    require_type("guilds", ids, tuple[int, ...])
+    return ids
 
 
 @contextlib.contextmanager
@@ -134,16 +159,36 @@ def embedded_gateway(
         InvalidConfigError: a setting is wrong.
         ListenError: there is no port.
     """
-    config = config or gateway_config(**settings)
-    script = script or Script(())
+    config, script = _settled(config, script, settings)
     record = _Record()
-    with anyio.from_thread.start_blocking_portal() as portal, contextlib.ExitStack() as stack:
-        # Whoever still waits in another thread is told before the gateway goes.
-        stack.callback(record.end)
-        serving = serve(applied(config, script), on_action=record.on_action)
-        gateway = stack.enter_context(portal.wrap_async_context_manager(serving))
-        stack.enter_context(portal.wrap_async_context_manager(play(gateway, script)))
-        yield EmbeddedGateway(portal, gateway, record)
+    raised: BaseException | None = None
+    try:
+        with anyio.from_thread.start_blocking_portal() as portal, contextlib.ExitStack() as stack:
+            serving = serve(config, on_action=record.on_action)
+            gateway = stack.enter_context(portal.wrap_async_context_manager(serving))
+            stack.enter_context(portal.wrap_async_context_manager(play(gateway, script)))
+            # Whoever still waits in another thread is told before the gateway goes.
+            stack.callback(record.end)
+            try:
+                yield EmbeddedGateway(portal, gateway, record)
+            except BaseException as error:
+                # It does not go through task groups, which would wrap it, and unwrap a group of the test's own.
+                raised = error
+    finally:
+        if raised is not None:
+            raise raised
+
+
+def _settled(config: Any, script: Any, settings: dict[str, Any]) -> tuple[ServerConfig, Script]:
+    """The config, and the script that it is played by."""
+    require_type("config", config, ServerConfig | None)
+    require_type("script", script, Script | None)
+    if config is None:
+        config = gateway_config(**settings)
+    elif settings:
+        raise InvalidConfigError(f"{', '.join(settings)}: a config was given, which says it all; give one or the other")
+    script = script or Script(())
+    return applied(config, script), script
 
 
 class EmbeddedGateway:
@@ -189,8 +234,7 @@ class EmbeddedGateway:
 
         Returns how many sessions that were.
         """
-        raw = data if isinstance(data, bytes) else msgspec.json.encode(data)
-        return self.carry_out(SendEvent(name, raw), _target(shard))
+        return self.carry_out(SendEvent(name, _json(name, data)), _target(shard))
 
     def drop(self, *, shard: int | None = None) -> int:
         """End the socket without a close frame, after what is queued was written."""
@@ -198,6 +242,7 @@ class EmbeddedGateway:
 
     def close(self, code: int, reason: str = "", *, shard: int | None = None) -> int:
         """Close the connection with a code. 4007 and 4009 end the session."""
+        require_type("reason", reason, str)
         return self.carry_out(Close(code, reason.encode()), _target(shard))
 
     def reconnect(self, *, shard: int | None = None) -> int:
@@ -222,6 +267,7 @@ class EmbeddedGateway:
 
     def inject(self, fault: Fault, target: Target) -> int:
         """Let any fault of `gateway_proto.server` strike any target."""
+        require_kind(fault, Fault, "a fault", LocalProtocolError)
         return self.carry_out(fault, target)
 
     def carry_out(self, effect: Effect, target: Target) -> int:
@@ -229,8 +275,10 @@ class EmbeddedGateway:
 
         Raises:
             NoTargetError: none.
+            LocalProtocolError: it is no effect, or no target.
+            GatewayEndedError: the gateway's block was left.
         """
-        reached = self._portal.call(self._gateway.carry_out, effect, target)
+        reached = self._call(self._gateway.carry_out, effect, target)
         if reached == 0:
             name = effect.name if isinstance(effect, SendEvent) else type(effect).__name__
             raise NoTargetError(f"{name} reached nobody of {target}; so far: {self._record.told()}")
@@ -238,22 +286,34 @@ class EmbeddedGateway:
 
     # -- what came -----------------------------------------------------------------------------------------------
 
-    def sent(self, opcode: int | None = None, *, shard: int | None = None) -> list[dict[str, Any]]:
-        """The payloads that clients sent so far, `{"op": …, "d": …}` each: of this opcode, of this shard.
+    def sent(self, opcode: int | str | None = None, *, shard: int | None = None) -> list[dict[str, Any]]:
+        """The payloads that clients sent so far, `{"op": …, "d": …}` each: of this opcode (or its name), of this shard.
 
         Token and session id of IDENTIFY and RESUME read `***`. The last 10,000 are kept.
         """
-        return self._record.sent(opcode, shard)
+        _target(shard)
+        return self._record.sent(None if opcode is None else read_opcode(opcode), shard)
 
     @property
     def sessions(self) -> list[SessionState]:
         """The sessions that can be resumed or are served."""
-        return self._portal.call(self._sessions)
+        return self._call(self._sessions)
 
     @property
     def journal(self) -> list[ServerAction]:
         """What happened so far, as the server's reports."""
         return self._record.reports()
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call it in the gateway's thread."""
+        if self._record.has_ended:
+            raise GatewayEndedError
+        try:
+            return self._portal.call(lambda: function(*args, **kwargs))
+        except RuntimeError:
+            if self._record.has_ended:  # meanwhile
+                raise GatewayEndedError from None
+            raise
 
     def _sessions(self) -> list[SessionState]:
         return [
@@ -277,15 +337,19 @@ class EmbeddedGateway:
         Raises:
             WaitTimeoutError: with what came instead. So do all that wait.
         """
-        return self._record.wait(self._granted(Identified, count), timeout)
+        return self._wait(self._granted(Identified, count), timeout, "identified()")
 
     def wait_for_resume(self, timeout: float = TIMEOUT, *, count: int = 1) -> SessionResumed:
         """Wait until the `count`th RESUME, from the start, was granted."""
-        return self._record.wait(self._granted(SessionResumed, count), timeout)
+        return self._wait(self._granted(SessionResumed, count), timeout, "resumed()")
 
-    def wait_for(self, opcode: int, count: int = 1, timeout: float = TIMEOUT) -> list[dict[str, Any]]:
-        """Wait until clients have sent `count` payloads of this opcode, from the start; returns all such payloads."""
-        return self._record.wait(self._payloads(opcode, count), timeout)
+    def wait_for(self, opcode: int | str, count: int = 1, timeout: float = TIMEOUT) -> list[dict[str, Any]]:
+        """Wait until clients have sent `count` payloads of this opcode, from the start; returns all such payloads.
+
+        Args:
+            opcode: also by its name, like "resume".
+        """
+        return self._wait(self._payloads(opcode, count), timeout, "received()")
 
     async def identified(self, timeout: float = TIMEOUT, *, count: int = 1) -> Identified:
         """`wait_for_identify`, to be awaited in asyncio or trio."""
@@ -295,18 +359,27 @@ class EmbeddedGateway:
         """`wait_for_resume`, to be awaited."""
         return await self._record.await_(self._granted(SessionResumed, count), timeout)
 
-    async def received(self, opcode: int, count: int = 1, timeout: float = TIMEOUT) -> list[dict[str, Any]]:
+    async def received(self, opcode: int | str, count: int = 1, timeout: float = TIMEOUT) -> list[dict[str, Any]]:
         """`wait_for`, to be awaited."""
         return await self._record.await_(self._payloads(opcode, count), timeout)
 
+    def _wait(self, awaited: "_Awaited[T]", timeout: float, twin: str) -> T:
+        """Wait in this thread. In vain, whoever holds up an event loop by it is told of the twin."""
+        advice = f"; you are in an event loop: await {twin}" if _is_in_event_loop() else ""
+        return self._record.wait(awaited, timeout, advice=advice)
+
     def _granted(self, kind: type[A], count: int) -> "_Awaited[A]":
+        _check_count(count)
+
         def granted() -> list[A]:
             return self._record.granted(kind)
 
         name = "IDENTIFY" if kind is Identified else "RESUME"
         return _Awaited(f"{name} that is granted", count, lambda: len(granted()), lambda: granted()[count - 1])
 
-    def _payloads(self, opcode: int, count: int) -> "_Awaited[list[dict[str, Any]]]":
+    def _payloads(self, opcode: int | str, count: int) -> "_Awaited[list[dict[str, Any]]]":
+        _check_count(count)
+        opcode = read_opcode(opcode)
         return _Awaited(
             f"payload of op {opcode} ({named(opcode)})",
             count,
@@ -333,7 +406,7 @@ class _Record:
         self._counts: dict[int, int] = {}
         self._reports: deque[ServerAction] = deque(maxlen=MAX_JOURNAL)
         self._granted: list[Identified | SessionResumed] = []
-        self._has_ended = False
+        self.has_ended: bool = False
 
     def on_action(self, action: ServerAction) -> None:
         with self._changed:
@@ -350,7 +423,7 @@ class _Record:
     def end(self) -> None:
         """Nothing more will happen."""
         with self._changed:
-            self._has_ended = True
+            self.has_ended = True
             self._changed.notify_all()
 
     def reports(self) -> list[ServerAction]:
@@ -371,19 +444,24 @@ class _Record:
             messages = self._log.messages(opcode=opcode, shard=shard)
             return [{"op": message.opcode, "d": message.data} for message in messages]
 
-    def wait(self, awaited: _Awaited[T], timeout: float, given_up: Collection[object] = ()) -> T:
-        """Wait until that is there. `given_up` becomes non-empty when nobody wants it any more."""
+    def wait(self, awaited: _Awaited[T], timeout: float, given_up: Collection[object] = (), *, advice: str = "") -> T:
+        """Wait until that is there. `given_up` becomes non-empty when nobody wants it any more.
+
+        The advice is for who waited in vain.
+        """
+        _check_timeout(timeout)
 
         def is_there() -> bool:
             return awaited.came() >= awaited.wanted
 
         with self._changed:
-            self._changed.wait_for(lambda: self._has_ended or given_up or is_there(), timeout)
+            self._changed.wait_for(lambda: self.has_ended or given_up or is_there(), timeout)
             if is_there():
                 return awaited.result()
-            until = "until the gateway ended" if self._has_ended else f"within {timeout:g} s"
+            until = "until the gateway ended" if self.has_ended else f"within {timeout:g} s"
             raise WaitTimeoutError(
                 f"{awaited.what}: {awaited.wanted} awaited, {awaited.came()} came {until}; so far: {self.told()}"
+                f"{'' if self.has_ended else advice}"
             )
 
     async def await_(self, awaited: _Awaited[T], timeout: float) -> T:
@@ -402,4 +480,36 @@ class _Record:
 
 
 def _target(shard: int | None) -> Target:
-    return ToAll() if shard is None else ToShard(shard)
+    if shard is None:
+        return ToAll()
+    if not is_integer(shard):
+        raise LocalProtocolError(f"shard must be the id of a shard, got {told(shard)}")
+    return ToShard(shard)
+
+
+def _json(name: str, data: Any) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    try:
+        return msgspec.json.encode(data)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise LocalProtocolError(f"the data of {name} cannot be written as JSON: {one_line(error)}") from None
+
+
+def _check_count(count: object) -> None:
+    if not is_integer(count) or count < 1:
+        raise LocalProtocolError("count must be an integer from 1: what has come from the start is counted")
+
+
+def _check_timeout(timeout: object) -> None:
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not is_number or not 0 <= cast(float, timeout) <= threading.TIMEOUT_MAX:
+        raise LocalProtocolError("timeout must be seconds from 0 on")
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        anyio.current_time()
+    except RuntimeError:
+        return False
+    return True

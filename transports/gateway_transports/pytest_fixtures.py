@@ -12,7 +12,7 @@ trio and without an event loop. Settings come from `discord_gateway_settings`, w
 markers, the closest last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,9 @@ def discord_gateway(
         from .embedded import embedded_gateway
     except ImportError as error:
         pytest.fail(f"discord_gateway needs {error.name or error}: {_HOW_TO_INSTALL}", pytrace=False)
+    if not isinstance(discord_gateway_settings, Mapping):
+        kind = type(discord_gateway_settings).__name__
+        pytest.fail(f"the fixture discord_gateway_settings must return a dict, got {kind}", pytrace=False)
     settings = dict(discord_gateway_settings)
     for mark in reversed(list(request.node.iter_markers("discord_gateway"))):
         if mark.args:
