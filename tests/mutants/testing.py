@@ -194,8 +194,8 @@ TESTING: Final = (
     Mutant(
         "embedded-plan-left-out",
         _EMBEDDED,
-        "serving = serve(applied(config, script), on_action=record.on_action)",
-        "serving = serve(config, on_action=record.on_action)",
+        "return applied(config, script), script",
+        "return config, script",
         "tests/test_control_embedded.py::test_a_script_is_played_to_a_bot_of_plain_code",
     ),
     Mutant(
@@ -215,8 +215,8 @@ TESTING: Final = (
     Mutant(
         "embedded-all-shards-are-meant",
         _EMBEDDED,
-        "return ToAll() if shard is None else ToShard(shard)",
-        "return ToAll()",
+        "    return ToShard(shard)\n",
+        "    return ToAll()\n",
         "tests/test_control_embedded.py::test_it_does_and_tells_what_a_test_asks_for",
     ),
     Mutant(

@@ -128,6 +128,7 @@ def serve(
     With --members there is one world of guilds: each shard gets its own, by the intents it has asked for, and is told
     what happens in them. With --rate max --events is for each shard, in a world too.
     """
+    world = _world(guilds, members, seed)
     options = _Options(
         host=host,
         port=port,
@@ -137,8 +138,8 @@ def serve(
             max_concurrency=max_concurrency,
             session_limit=session_limit,
             replay_events=max(100, min(3500, _REPLAY_PER_GUILD * guilds)),
-            world=_world(guilds, members, seed),
-            shard_guilds=None if members is not None else lambda shard: guild_ids(_rng(seed, shard), shard, guilds),
+            world=world,
+            shard_guilds=None if world is not None else lambda shard: guild_ids(_rng(seed, shard), shard, guilds),
         ),
         rate=_parse_rate(rate),
         events=events,
