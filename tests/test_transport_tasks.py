@@ -60,3 +60,29 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
             scope.cancel()
             await anyio.sleep_forever()
     assert scope.cancelled_caught
+
+
+async def test_no_group_is_printed_before_it() -> None:
+    error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError) as caught:
+        await run(block=error)
+    assert caught.value is error
+    assert error.__context__ is None
+    with pytest.raises(ZeroDivisionError) as caught:
+        await run(ZeroDivisionError())
+    assert not isinstance(caught.value.__context__, BaseExceptionGroup)
+
+
+async def test_what_it_was_raised_from_is_kept() -> None:
+    error, before = ZeroDivisionError(), KeyError()
+    error.__context__ = before
+    with pytest.raises(ZeroDivisionError):
+        await run(block=error)
+    assert error.__context__ is before
+
+
+async def test_a_group_of_the_blocks_own_is_itself() -> None:
+    group = ExceptionGroup("of mine", [ZeroDivisionError()])
+    with pytest.raises(ExceptionGroup) as caught:
+        await run(block=group)
+    assert caught.value is group
