@@ -54,6 +54,7 @@ KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 few = settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 # Hypothesis takes constants out of the loaded modules: what is drawn depends on them, and so do the counts below.
 some = settings(few, max_examples=150)
+longer = settings(few, max_examples=1000)
 unshrunk = settings(some, phases=[Phase.generate])
 
 # -- without Hypothesis ------------------------------------------------------------------------------------------------
@@ -255,6 +256,29 @@ def test_every_chunking_is_the_same_bytes(data: bytes, draw: st.DataObject) -> N
     assert all(chunks)
 
 
+def test_a_chunking_shrinks_to_one_piece_and_to_no_more_than_are_needed() -> None:
+    data = bytes(range(200))
+    assert find(chunkings(data), lambda chunks: True, settings=some) == (data,)
+    assert find(chunkings(data), lambda chunks: b"".join(chunks) == data, settings=some) == (data,)
+    assert len(find(chunkings(data), lambda chunks: len(chunks) >= 3, settings=some)) <= 4
+    assert find(chunkings(b""), lambda chunks: True, settings=some) == ()
+
+
+def test_a_stream_shrinks_to_the_message_that_matters_in_one_piece() -> None:
+    hello = find(streams(), lambda stream: any(b'"op":10' in m for m in stream.messages), settings=longer)
+    assert len(hello.messages) == len(hello.chunks) == 1
+    cut = find(streams(), lambda stream: len(stream.chunks) > 5, settings=longer)
+    assert len(cut.messages) == 1
+    assert len(cut.chunks) <= 7
+    broken = find(hostile_streams(), lambda stream: not _is_whole(stream), settings=longer)
+    assert len(broken.messages) == 1
+    assert len(broken.chunks) <= 1
+
+
+def _is_whole(stream: ByteStream) -> bool:
+    return len(_read(stream)) == len(stream.messages)
+
+
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_a_valid_stream_reads_as_it_says(compression: Compression) -> None:
     counts = {"chunks": 0, "fragments": 0}
@@ -293,6 +317,8 @@ def test_a_hostile_stream_raises_nothing_and_is_bounded(compression: Compression
         nonlocal broken
         assert len(stream.data) < 3 * BOMB * 4
         assert all(len(message) <= BOMB for message in stream.messages)
+        # More of them made hostile streams fifteen a second.
+        assert sum(len(message) >= BOMB // 4 for message in stream.messages) <= 1
         try:
             broken += _read(stream) != stream.messages
         except BrokenStreamError:
@@ -334,8 +360,29 @@ def test_sessions_shrink_to_the_step_that_matters() -> None:
     fatal = find(sessions(), lambda steps: any(isinstance(step, CloseForGood) for step in steps), settings=some)
     assert fatal in ([CloseForGood(4004)], [Recover(), CloseForGood(4004)])
     many = find(sessions(), lambda steps: sum(s.count for s in steps if isinstance(s, Events)) > 100, settings=some)
-    assert all(isinstance(step, Events) and step.size == 2 for step in many)
+    assert all(step.size == 2 for step in many if isinstance(step, Events))
     assert sum(step.count for step in many if isinstance(step, Events)) == 101
+
+
+def test_sessions_have_events_for_a_client_that_is_there() -> None:
+    counts: dict[str, int] = {}
+    met = 0
+
+    @given(drawn=sessions())
+    @settings(few, max_examples=200, phases=[Phase.generate])
+    def check(drawn: list[Any]) -> None:
+        nonlocal met
+        met += sum(
+            isinstance(step, Recover) and any(isinstance(behind, Events) for behind in drawn[at : at + 4])
+            for at, step in enumerate(drawn)
+        )
+        for step in drawn:
+            counts[type(step).__name__] = counts.get(type(step).__name__, 0) + 1
+
+    check()
+    assert met > counts["Recover"] / 2
+    assert counts["Events"] > 10 * counts["CloseForGood"] > 0
+    assert counts["Recover"] < sum(counts.values()) / 3
 
 
 def test_a_session_prints_as_the_code_that_makes_it() -> None:

@@ -1,11 +1,12 @@
 """A small client that is none of ours, behind `ClientAdapter`, and the bugs that it can be asked to have.
 
-It is what somebody writes in an afternoon: wsproto for everything, no compression, one timer for whatever is due. So
-it shares no code with `Shard`, and what the machine finds in it does not come from there.
+It is what somebody writes in an afternoon: wsproto for everything, one timer for whatever is due. So it shares no code
+with `Shard`, and what the machine finds in it does not come from there.
 """
 
 import json
 import random
+import zlib
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
@@ -15,6 +16,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
+    BytesMessage,
     CloseConnection,
     Ping,
     RejectConnection,
@@ -23,7 +25,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import ProtocolError
 
-from gateway_proto.testing.adapter import ClientAdapter, Delivered, Dial, HangUp, Output
+from gateway_proto.testing.adapter import ClientAdapter, Delivered, Dial, HangUp, Output, PermitWanted
 
 FATAL = (4004, 4010, 4011, 4012, 4013, 4014)
 SESSION_GONE = (4007, 4009)
@@ -49,11 +51,51 @@ class Bug(Enum):
     REVERSES = "what comes in one read is delivered the last first"
 
 
-class ToyClient(ClientAdapter):
-    """See the module."""
+class Slip(Enum):
+    """What else can be wrong with it: in the reading, in what is delivered, and where and when it dials."""
 
-    def __init__(self, url: str, rng: random.Random, *bugs: Bug) -> None:
+    FRAMES_ARE_MESSAGES = "each frame of a fragmented message is taken for a message"
+    PARTS_ARE_MESSAGES = "each WebSocket message of a zlib stream is taken for a whole one"
+    KEEPS_PARTS = "what has come of a message is kept over sockets"
+    FORGETS_REPLAY = "the sequence is moved by RESUMED, and not by what is replayed"
+    COUNTS_BEHIND_OP_7 = "behind op 7 sequences are counted and events dropped"
+    DEAF_TO_OP_7 = "op 7 is ignored"
+    BEATS_NULL = "a heartbeat's d is null"
+    BEATS_AHEAD = "a heartbeat's d is five more than the last sequence"
+    BEATS_EARLY = "the first heartbeat goes out ahead of HELLO"
+    NO_BACKOFF = "it dials again at once, always"
+    DIALS_ELSEWHERE = "a RESUME dials a host that nobody has named"
+    IDENTIFIES_ELSEWHERE = "an IDENTIFY dials the last session's resume_gateway_url"
+    LOSES_CHUNKS = "GUILD_MEMBERS_CHUNK is not delivered"
+    RENAMES = "MESSAGE_CREATE is delivered as MESSAGE_DELETE"
+    MAKES_UP = "an event without a number is made up ahead of each"
+    DOUBLES = "each event is delivered twice, marked as replayed"
+
+
+class ToyClient(ClientAdapter):
+    """See the module.
+
+    Args:
+        zlib_stream: ask for that compression.
+        at_resume_url: RESUME where READY says; otherwise at the gateway's URL.
+        permits: ask for a permit ahead of the first dial, and then for each IDENTIFY.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        rng: random.Random,
+        *bugs: Bug | Slip,
+        zlib_stream: bool = False,
+        at_resume_url: bool = False,
+        permits: bool = False,
+    ) -> None:
         self._url, self._rng, self._bugs = url, rng, bugs
+        self._zlib_stream, self._at_resume_url, self._permits = zlib_stream, at_resume_url, permits
+        self._has_permit = False
+        self._is_waiting = False
+        self._resume_url: str | None = None
+        self._parts: list[bytes] = []
         self._session: str | None = None
         self._sequence = 0
         self._identified_at = float("-inf")
@@ -68,23 +110,35 @@ class ToyClient(ClientAdapter):
         self._out = b""
         self._interval = 0.0
         self._beat_at: float | None = None
+        self._wants_identify = False
+        self._is_mute = False
+        self._inflater = zlib.decompressobj()
         self._identify_at: float | None = None
         self._give_up_at: float | None = None
         self._beaten_at = float("-inf")
         self._is_acked = True
         self._is_ready = False
         self._sent: deque[float] = deque()
-        self._parts: list[str] = []
+        if Slip.KEEPS_PARTS not in self._bugs:
+            self._parts = []
 
     # -- inputs ----------------------------------------------------------------------------------------------------
 
     def connect(self, now: float) -> Iterable[Output]:
-        return [Dial(self._url)]
+        self._is_waiting = self._permits
+        return [PermitWanted(), self._dial()] if self._permits else [self._dial()]
+
+    def permit_granted(self, now: float) -> Iterable[Output]:
+        self._is_waiting, self._has_permit = False, True
+        if self._wants_identify:
+            self._identify(now)
+        return ()
 
     def connection_made(self, now: float) -> Iterable[Output]:
         self._ws = WSConnection(ConnectionType.CLIENT)
         self._give_up_at = now + 30.0
-        self._out += self._ws.send(Request(host="gateway.test", target="/?v=10&encoding=json"))
+        compress = "&compress=zlib-stream" if self._zlib_stream else ""
+        self._out += self._ws.send(Request(host="gateway.test", target=f"/?v=10&encoding=json{compress}"))
         return ()
 
     def connection_failed(self, now: float) -> Iterable[Output]:
@@ -115,7 +169,7 @@ class ToyClient(ClientAdapter):
         outputs: list[Output] = []
         if self._redial_at is not None and self._redial_at <= now:
             self._redial_at = None
-            return [Dial(self._url)]
+            return [self._dial()]
         if self._give_up_at is not None and self._give_up_at <= now:
             self._leave(now, outputs)
             return outputs
@@ -145,9 +199,17 @@ class ToyClient(ClientAdapter):
 
     # -- what it does ----------------------------------------------------------------------------------------------
 
+    def _dial(self) -> Dial:
+        if self._resume_url is None or not (self._session or Slip.IDENTIFIES_ELSEWHERE in self._bugs):
+            return Dial(self._url)
+        if Slip.DIALS_ELSEWHERE in self._bugs:
+            return Dial("wss://gateway.example")
+        return Dial(self._resume_url if self._at_resume_url or Slip.IDENTIFIES_ELSEWHERE in self._bugs else self._url)
+
     def _redial(self, now: float) -> None:
         self._failures += 1
-        self._redial_at = now + min(0.5 * 2.0**self._failures, 30.0) * self._rng.uniform(0.5, 1.0)
+        wait = min(0.5 * 2.0**self._failures, 30.0) * self._rng.uniform(0.5, 1.0)
+        self._redial_at = now + (0.0 if Slip.NO_BACKOFF in self._bugs else wait)
 
     def _leave(self, now: float, outputs: list[Output], *, code: int = 4000) -> None:
         if self._ws is not None and self._ws.state is ConnectionState.OPEN:
@@ -164,10 +226,12 @@ class ToyClient(ClientAdapter):
     def _beat(self, now: float) -> None:
         self._is_acked = False
         self._beaten_at = now
-        self._write(json.dumps({"op": 1, "d": self._sequence or None}), now)
+        sequence = self._sequence + (5 if Slip.BEATS_AHEAD in self._bugs else 0)
+        self._write(json.dumps({"op": 1, "d": None if Slip.BEATS_NULL in self._bugs else sequence or None}), now)
 
     def _identify(self, now: float) -> None:
         self._identify_at = None
+        self._wants_identify = self._has_permit = False
         self._identified_at = now
         properties = {"os": "linux", "browser": "toy", "device": "toy"}
         self._write(json.dumps({"op": 2, "d": {"token": "t", "intents": 512, "properties": properties}}), now)
@@ -192,16 +256,18 @@ class ToyClient(ClientAdapter):
     def _on_event(self, event: object, now: float, outputs: list[Output]) -> bool:
         """Whether to read on."""
         match event:
+            case AcceptConnection() if Slip.BEATS_EARLY in self._bugs:
+                self._beat(now)
             case AcceptConnection():
                 pass
             case Ping():
                 assert self._ws is not None
                 self._out += self._ws.send(event.response())
-            case TextMessage():
-                self._parts.append(event.data)
-                if event.message_finished:
-                    text, self._parts = "".join(self._parts), []
-                    return self._on_message(text, now, outputs)
+            case TextMessage() | BytesMessage():
+                data = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+                self._parts.append(data)
+                if event.message_finished or Slip.FRAMES_ARE_MESSAGES in self._bugs:
+                    return self._on_part(now, outputs)
             case CloseConnection():
                 self._on_close(event.code, now, outputs)
                 return False
@@ -218,23 +284,36 @@ class ToyClient(ClientAdapter):
         if code not in FATAL or Bug.UNDEAD in self._bugs:
             self._redial(now)
 
-    def _on_message(self, text: str, now: float, outputs: list[Output]) -> bool:
+    def _on_part(self, now: float, outputs: list[Output]) -> bool:
+        whole = b"".join(self._parts)
+        if self._zlib_stream and not whole.endswith(b"\0\0\xff\xff") and Slip.PARTS_ARE_MESSAGES not in self._bugs:
+            return True
+        self._parts = []
+        return self._on_message(whole, now, outputs)
+
+    def _on_message(self, data: bytes, now: float, outputs: list[Output]) -> bool:
         try:
-            message = json.loads(text)
-        except ValueError:
+            message = json.loads(self._inflater.decompress(data) if self._zlib_stream else data)
+        except (ValueError, zlib.error):
             if Bug.TRUSTS_JSON in self._bugs:
                 raise
             self._leave(now, outputs)
             return False
         match message["op"]:
             case 10:
-                self._on_hello(message["d"]["heartbeat_interval"] / 1000, now)
+                self._on_hello(message["d"]["heartbeat_interval"] / 1000, now, outputs)
             case 11:
                 self._is_acked = True
             case 1 if Bug.DEAF_TO_OP_1 not in self._bugs and now - self._beaten_at >= 1.0:
                 acked = self._is_acked
                 self._beat(now)
                 self._is_acked = acked  # only what the schedule sends is waited for
+            case 7 if Slip.DEAF_TO_OP_7 in self._bugs:
+                pass
+            case 7 if Slip.COUNTS_BEHIND_OP_7 in self._bugs:
+                assert self._ws is not None
+                self._out += self._ws.send(CloseConnection(code=4000)) if not self._is_mute else b""
+                self._is_mute = True
             case 7:
                 self._leave(now, outputs)
                 return False
@@ -247,7 +326,15 @@ class ToyClient(ClientAdapter):
                 self._on_dispatch(message, now, outputs)
         return True
 
-    def _on_hello(self, interval: float, now: float) -> None:
+    def _ask_or_identify(self, now: float, outputs: list[Output]) -> None:
+        self._wants_identify = True
+        if self._has_permit:
+            self._identify(now)
+        elif not self._is_waiting:
+            self._is_waiting = True
+            outputs.append(PermitWanted())
+
+    def _on_hello(self, interval: float, now: float, outputs: list[Output]) -> None:
         self._interval = interval * (1.1 if Bug.BEATS_LATE in self._bugs else 1.0)
         self._beat_at = now + self._interval * self._rng.random()
         if self._session is not None and Bug.NEVER_RESUMES not in self._bugs:
@@ -255,12 +342,16 @@ class ToyClient(ClientAdapter):
             self._give_up_at = now + 60.0
             return
         self._give_up_at = None
+        if self._permits:
+            self._ask_or_identify(now, outputs)
+            return
         self._identify_at = now if Bug.HURRIES in self._bugs else max(now, self._identified_at + 5.01)
 
     def _on_dispatch(self, message: dict[str, Any], now: float, outputs: list[Output]) -> None:
         name, sequence, d = message["t"], message["s"], message["d"]
         if name == "READY":
             self._session = d["session_id"]
+            self._resume_url = d["resume_gateway_url"]
             self._sequence = 0
         # One that is resumed too low, as with two of the bugs, is not told apart by its number.
         is_known = sequence <= self._sequence
@@ -268,10 +359,21 @@ class ToyClient(ClientAdapter):
             self._is_ready = True
             self._give_up_at = None
             self._failures = 0
-        elif not is_known and (self._is_ready or Bug.SKIPS_REPLAYS not in self._bugs):
-            outputs.append(Delivered(name, json.dumps(d).encode()))
+        elif not is_known and not self._is_mute and (self._is_ready or Bug.SKIPS_REPLAYS not in self._bugs):
+            outputs += self._delivered(name, json.dumps(d).encode())
+        if Slip.FORGETS_REPLAY in self._bugs and not self._is_ready:
+            return
         if Bug.COUNTS_EVENTS in self._bugs:
             self._sequence += name != "RESUMED"
         else:
             self._sequence = max(self._sequence, sequence)
         self._flush(now)
+
+    def _delivered(self, name: str, data: bytes) -> list[Output]:
+        if Slip.LOSES_CHUNKS in self._bugs and name == "GUILD_MEMBERS_CHUNK":
+            return []
+        if Slip.DOUBLES in self._bugs:
+            return [Delivered(name, data, replayed=True)] * 2
+        name = "MESSAGE_DELETE" if Slip.RENAMES in self._bugs and name == "MESSAGE_CREATE" else name
+        made_up: list[Output] = [Delivered("MESSAGE_CREATE", b'{"content":"x"}')] if Slip.MAKES_UP in self._bugs else []
+        return [*made_up, Delivered(name, data)]

@@ -5,6 +5,7 @@ For whoever reads such bytes: a frame reader, an inflater, a client. Compression
 """
 
 import base64
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from ..websocket import FrameOpcode, close_payload, encode_frame
 from .drawn_messages import Message, gateway_messages, near_misses
 
 Compression: TypeAlias = Literal["zlib-stream", "zstd-stream"] | None
+_Cut: TypeAlias = Callable[[bytes], tuple[bytes, ...]]
 COMPRESSIONS: Final[tuple[Compression, ...]] = (None, "zlib-stream", "zstd-stream")
 
 BOMB: Final = 4 * 2**20
@@ -50,11 +52,27 @@ def compressions() -> st.SearchStrategy[Compression]:
 
 
 def chunkings(data: bytes) -> st.SearchStrategy[tuple[bytes, ...]]:
-    """The same bytes in pieces: whole, in pieces of one size, of sizes that take turns, or cut at a few places."""
-    sizes = st.lists(st.sampled_from((1, 2, 3, 7, 64, 125, 126, 1400, 4096, 16_384)) | st.integers(1, 300), min_size=1,
-                     max_size=4)  # fmt: skip
-    places = st.lists(st.integers(0, len(data)), max_size=6).map(lambda cuts: _cut_at(data, sorted(cuts)))
-    return st.just((data,) if data else ()) | places | sizes.map(lambda turns: _cut_by(data, turns))
+    """The same bytes in pieces: whole, cut at a few places, or in pieces of one size or of sizes that take turns.
+
+    They shrink to one piece, and where more are needed to few.
+    """
+    return _CUTS.map(lambda cut: cut(data))
+
+
+def _cuts() -> st.SearchStrategy[_Cut]:
+    """How to cut whatever bytes. Drawn without knowing them: so they can shrink without being cut anew."""
+    # Sizes count from the largest down: whatever is smaller is less simple.
+    sizes = st.lists(st.sampled_from(_SIZES), min_size=1, max_size=4)
+    shares = st.lists(st.integers(0, _PARTS - 1), max_size=6)
+    return st.one_of(
+        shares.map(lambda cuts: lambda data: _cut_at(data, sorted(_at(data, cut) for cut in cuts))),
+        sizes.map(lambda turns: lambda data: _cut_by(data, turns)),
+    )
+
+
+_PARTS: Final = 2**16
+_SIZES: Final = (16_384, 4096, 1400, 300, 126, 125, 64, 50, 30, 20, 14, 10, 7, 5, 4, 3, 2, 1)
+_CUTS: Final = _cuts()
 
 
 def _cut_by(data: bytes, sizes: list[int]) -> tuple[bytes, ...]:
@@ -127,8 +145,10 @@ def streams(
         messages: what it says; by default anything that a gateway says. Each is a message by itself, so that the
             sequences of dispatches are in no order.
     """
-    said = st.lists(messages if messages is not None else gateway_messages(), min_size=1, max_size=max_messages)
-    return said.flatmap(lambda said: _stream(compression, tuple(map(msgspec.json.encode, said))))
+    texts = (messages if messages is not None else gateway_messages()).map(msgspec.json.encode)
+    # Each message with its shape, and the cuts by themselves: so a message is dropped with what belongs to it.
+    said = st.lists(st.tuples(texts, _SHAPES), min_size=1, max_size=max_messages)
+    return st.builds(lambda said, cut: _stream(compression, said, cut), said, _CUTS)
 
 
 def hostile_streams(compression: Compression = None, *, max_messages: int = 4) -> st.SearchStrategy[ByteStream]:
@@ -136,29 +156,38 @@ def hostile_streams(compression: Compression = None, *, max_messages: int = 4) -
 
     `messages` are what the stream meant before it was damaged. A flipped bit inside a text can leave it valid.
     """
-    texts = st.lists(gateway_messages().map(msgspec.json.encode) | near_misses(gateway_messages()) | _bombs(),
-                     min_size=1, max_size=max_messages)  # fmt: skip
-    whole = texts.flatmap(lambda said: _stream(compression, tuple(said)))
-    return whole.flatmap(lambda stream: _damages(stream.data).flatmap(
-        lambda data: chunkings(data).map(lambda chunks: stream._replace(chunks=chunks))
-    ))  # fmt: skip
+    texts = gateway_messages().map(msgspec.json.encode) | near_misses(gateway_messages())
+    said = st.lists(st.tuples(texts, _SHAPES), min_size=1, max_size=max_messages)
+    # One at most, and seldom: a bomb costs as much as a hundred other messages.
+    bomb = st.one_of(*[st.just(())] * 5, st.tuples(st.tuples(_bombs(), _SHAPES)))
+    return st.builds(
+        lambda said, bomb, damage, cut: _hostile(compression, [*said, *bomb][-max_messages:], damage, cut),
+        said, bomb, _damages(), _CUTS,
+    )  # fmt: skip
 
 
-def _stream(compression: Compression, messages: tuple[bytes, ...]) -> st.SearchStrategy[ByteStream]:
-    def build(shapes: list[tuple[int, bytes | None]]) -> bytes:
-        deflater = make_deflater(compression, zlib_level=6, zstd_level=3)
-        wire = bytearray()
-        for message, (fragment, ping) in zip(messages, shapes, strict=True):
-            if ping is not None:
-                wire += encode_frame(FrameOpcode.PING, ping)
-            wire += frames(*deflater.deflate(message), fragment=fragment)
-        return bytes(wire)
+_Shape: TypeAlias = tuple[int, bytes | None]
+_SHAPES: Final[st.SearchStrategy[_Shape]] = st.tuples(
+    st.sampled_from((0, 0, 0, 1, 50)), st.none() | st.binary(max_size=125)
+)
+"""Of a message: bytes in each of its frames (0: one frame), and the PING ahead of it."""
 
-    shape = st.tuples(st.sampled_from((0, 0, 0, 1, 50)), st.none() | st.binary(max_size=125))
-    shapes = st.lists(shape, min_size=len(messages), max_size=len(messages))
-    return shapes.flatmap(lambda shapes: chunkings(build(shapes))).map(
-        lambda chunks: ByteStream(compression, chunks, messages)
-    )
+
+def _stream(compression: Compression, said: list[tuple[bytes, _Shape]], cut: _Cut) -> ByteStream:
+    deflater = make_deflater(compression, zlib_level=6, zstd_level=3)
+    wire = bytearray()
+    for message, (fragment, ping) in said:
+        if ping is not None:
+            wire += encode_frame(FrameOpcode.PING, ping)
+        wire += frames(*deflater.deflate(message), fragment=fragment)
+    return ByteStream(compression, cut(bytes(wire)), tuple(message for message, _ in said))
+
+
+def _hostile(
+    compression: Compression, said: list[tuple[bytes, _Shape]], damage: Callable[[bytes], bytes], cut: _Cut
+) -> ByteStream:
+    whole = _stream(compression, said, lambda data: (data,))
+    return whole._replace(chunks=cut(damage(whole.data)))
 
 
 def frames(opcode: FrameOpcode, payload: bytes, *, fragment: int = 0) -> bytes:
@@ -180,23 +209,34 @@ def _bombs() -> st.SearchStrategy[bytes]:
     return st.sampled_from((BOMB // 4, BOMB)).map(lambda size: b'{"op":99,"d":"%b"}' % (b"x" * (size - 16)))
 
 
-def _damages(data: bytes) -> st.SearchStrategy[bytes]:
-    place = st.integers(0, max(0, len(data) - 1))
+def _damages() -> st.SearchStrategy[Callable[[bytes], bytes]]:
+    """What becomes of whatever bytes; places are parts of the whole."""
+    place = st.integers(0, _PARTS - 1)
     noise = st.binary(min_size=1, max_size=40) | st.sampled_from(ILLEGAL_FRAMES)
     return st.one_of(
-        st.just(data),
-        place.map(lambda at: data[:at]),
-        st.lists(st.tuples(place, st.integers(0, 7)), min_size=1, max_size=4).map(lambda bits: _flip(data, bits)),
-        st.builds(lambda at, noise: data[:at] + noise + data[at:], place, noise),
-        noise.map(lambda noise: data + noise),
-        st.builds(lambda one, other: data[: min(one, other)] + data[max(one, other) :], place, place),
+        st.just(bytes),
+        place.map(lambda at: lambda data: data[: _at(data, at)]),
+        st.lists(st.tuples(place, st.integers(0, 7)), min_size=1, max_size=4).map(
+            lambda bits: lambda data: _flip(data, bits)
+        ),
+        st.builds(lambda at, noise: lambda data: data[: _at(data, at)] + noise + data[_at(data, at) :], place, noise),
+        noise.map(lambda noise: lambda data: data + noise),
+        st.builds(
+            lambda one, other: lambda data: data[: _at(data, min(one, other))] + data[_at(data, max(one, other)) :],
+            place,
+            place,
+        ),
     )
+
+
+def _at(data: bytes, part: int) -> int:
+    return part * len(data) // _PARTS
 
 
 def _flip(data: bytes, bits: list[tuple[int, int]]) -> bytes:
     changed = bytearray(data)
-    for at, bit in bits:
-        changed[at] ^= 1 << bit
+    for part, bit in bits:
+        changed[_at(data, part)] ^= 1 << bit
     return bytes(changed)
 
 

@@ -7,9 +7,11 @@ jumps from one due instant to the next, and the same arguments and steps give th
 
 import heapq
 import random
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,7 +31,19 @@ from ..server import (
     SplitMessages,
     Wake,
 )
-from .adapter import ClientAdapter, Delivered, Dial, HangUp, Output, PermitWanted
+from .adapter import (
+    AdapterTypeError,
+    ClientAdapter,
+    Delivered,
+    Dial,
+    HangUp,
+    Output,
+    Outputs,
+    PermitWanted,
+    bytes_of,
+    due_of,
+    outputs_of,
+)
 from .steps import (
     BREAKING,
     HARMLESS_FAULTS,
@@ -43,6 +57,7 @@ from .steps import (
     StrikeNext,
     Tear,
     Wait,
+    check_step,
 )
 from .watch import IDENTIFY_PERIOD, SILENT_INTERVALS, Finding, Rule, SocketWatch, Watch
 
@@ -50,6 +65,8 @@ MakeClient: TypeAlias = Callable[[str, random.Random], ClientAdapter]
 """Makes a client that is to dial this URL; whatever it draws it draws from this `rng`."""
 
 URL: Final = "ws://gateway.test"
+RESUME_URL: Final = "ws://resume.gateway.test"
+"""READY's `resume_gateway_url`: another host, as Discord's is."""
 PERMIT_SPACING: Final = IDENTIFY_PERIOD + 0.1
 FATAL_WATCH: Final = 900.0
 """Seconds for which a client must stay away after a fatal close code."""
@@ -58,20 +75,49 @@ COMES_BACK: Final = 600.0
 SLICE: Final = 20.0
 PIECES: Final = 24
 """Into which one write is cut; what is left is one piece more: thousands of single bytes find no more."""
+PIECE_SPACING: Final = 0.0002
+"""Seconds between the pieces of a server's write: time enough for something to happen in mid-frame.
+
+A client's arrive at one instant: a burst that took longer than the next would break a limit that its client kept.
+"""
 STEPS_AT_ONE_INSTANT: Final = 20_000
+
+
+class _Way:
+    """One direction of a socket: the pieces that are under way, and when the last of them arrives."""
+
+    def __init__(self) -> None:
+        self.pieces: deque[bytes] = deque()
+        self.last_at = 0.0
 
 
 class _Socket:
     """One connection of the wire: the server's end, and what is known of the client's."""
 
-    def __init__(self, server: ServerConnection, now: float) -> None:
+    def __init__(self, server: ServerConnection, now: float, *, dialled_resume_url: bool) -> None:
         self.server = server
-        self.watch = SocketWatch(server.id, now)
+        self.watch = SocketWatch(server.id, now, dialled_resume_url=dialled_resume_url)
+        self.up = _Way()
+        self.down = _Way()
+        self.passes: int | None = None
+        """Of what is under way to the client so many bytes still arrive; None: all."""
         self.client_gone = False
         """The client has hung up, or knows that it is over: what still comes for it goes nowhere."""
         self.is_torn = False
         """Nothing passes any more."""
         self.is_mute = False
+
+    def serves(self, session_id: Secret | None) -> bool:
+        """The server has the client on it, with this session."""
+        return self.server.session is not None and self.server.session.id == session_id
+
+    def let_pass(self, data: bytes) -> bytes:
+        """As much of the next piece as arrives."""
+        if self.passes is None:
+            return data
+        data = data[: self.passes]
+        self.passes -= len(data)
+        return data
 
 
 class Harness:
@@ -86,6 +132,7 @@ class Harness:
 
     Raises:
         Finding: out of any method, when the client has broken a rule.
+        AdapterTypeError: out of any method, when the adapter returns what is no output.
     """
 
     def __init__(
@@ -105,7 +152,7 @@ class Harness:
         self.server: Server = Server(
             ServerConfig(
                 url=URL,
-                resume_url=URL,
+                resume_url=RESUME_URL,
                 guild_ids=(1 << 22, 2 << 22),
                 heartbeat_interval=interval,
                 session_limit=100_000,
@@ -115,6 +162,7 @@ class Harness:
             rng=random.Random(self._rng.random()),
         )
         self.watch: Watch = Watch()
+        self.watch.settings = f"Harness(…, interval={interval}, latency={latency}, chunk={chunk}, seed={seed})"
         self.now: float = 0.0
         self.live: Secret | None = None
         """The session of the last IDENTIFY, until it ends."""
@@ -124,7 +172,9 @@ class Harness:
         self._sockets: dict[int, _Socket] = {}
         self._current: _Socket | None = None
         self._dial = 0
+        self._permit_asked = 0
         self._refuse = 0
+        self._tear_after: int | None = None
         self._next_faults: list[StrikeNext] = []
         self._client = make_client(URL, random.Random(self._rng.random()))
         self._call(self._client.connect)
@@ -133,15 +183,22 @@ class Harness:
     def is_connected(self) -> bool:
         """The client holds a socket that serves the session that lives."""
         socket = self._current
-        return socket is not None and socket.server.session is not None and socket.server.session.id == self.live
+        return socket is not None and socket.serves(self.live)
 
     # -- what a test does ------------------------------------------------------------------------------------------
 
     def play(self, *steps: Step) -> None:
-        """Let the steps happen, one after the other, at the instant at which it stands."""
+        """Let the steps happen, one after the other, at the instant at which it stands.
+
+        Raises:
+            TypeError: one of them is no step; none has been played then.
+        """
+        for step in steps:
+            check_step(step)
         for step in steps:
             if not isinstance(step, Wait | Recover):
-                self.watch.note(self.now, f"{step}")
+                self.watch.note(self.now, f"{step}", is_step=True)
+            self.watch.steps.append(step)
             self._play(step)
 
     def _play(self, step: Step) -> None:
@@ -159,8 +216,10 @@ class Harness:
             case RefuseDials(count):
                 self._refuse += count
                 self.watch.faults += count
-            case Tear():
+            case Tear(None):
                 self.tear()
+            case Tear(after):
+                self._tear_after = after
             case Commands(count):
                 self._command(count)
             case CloseForGood(code):
@@ -182,19 +241,39 @@ class Harness:
         self._check_time()
 
     def tear(self) -> None:
-        """Reset the current socket: what is under way is lost, and both ends are told."""
-        socket, self._current = self._current, None
+        """Reset the current socket: a part of what is under way arrives, the rest is lost, and both ends are told."""
+        socket = self._current
         if socket is None or socket.is_torn:
             return
         self.watch.faults += 1
+        socket.watch.is_struck = True
+        under_way = b"".join(socket.up.pieces)
+        if arrives := under_way[: self._part(len(under_way))]:
+            self._act_server(socket.server.receive_data(arrives, self.now))
+        under_way = b"".join(socket.down.pieces)
+        for part in self._cut(under_way[: self._part(len(under_way))]):
+            if not socket.client_gone:
+                self._hand_over(socket, part)
+        self._reset(socket)
+
+    def _reset(self, socket: _Socket) -> None:
+        """The socket is gone. A client that has left it by itself meanwhile is not told."""
+        is_known = self._current is socket
         socket.is_torn = socket.client_gone = True
         self._act_server(socket.server.receive_eof(self.now))
-        self._call(self._client.receive_eof)
+        if is_known:
+            self._current = None
+            self._ended_at_client(socket)
+
+    def _part(self, size: int) -> int:
+        """How many bytes of so many arrive: none, some or all."""
+        return self._rng.choice((0, self._rng.randint(0, size), self._rng.randint(0, size), size))
 
     def settle(self) -> None:
         """End the play: no fault strikes any more, and the client has its time; then nothing may be missing."""
         self._next_faults.clear()
         self._refuse = 0
+        self._tear_after = None
         # Long enough for what has gone silent to be left; the rest is waited for only as long as it takes.
         self.run((SILENT_INTERVALS + 1) * self._interval)
         end = self.now + COMES_BACK
@@ -203,13 +282,14 @@ class Harness:
             if self._current is not None and self._current.is_mute and end - self.now < COMES_BACK / 2:
                 # READY may be long in coming; from a gateway that a fault made mute it never comes.
                 self.tear()
+        never = "" if self.watch.has_dialled else "the client never dialled, connect() returned no Dial: "
         if not self.is_connected:
-            raise self._fail(Rule.COMES_BACK, f"no session {COMES_BACK:g} s after the last fault")
+            raise self._fail(Rule.COMES_BACK, f"{never}no session {COMES_BACK:g} s after the last fault")
         with _Judged(self):
             self.watch.check_end(self.live)
 
     def _is_whole(self) -> bool:
-        return self.is_connected and not self.watch.missing(self.live)
+        return self.is_connected and self.watch.is_whole(self.live)
 
     def _recover(self, seconds: float) -> None:
         end = self.now + seconds
@@ -240,6 +320,7 @@ class Harness:
         fault = step.fault
         # Before HELLO nothing is harmless.
         self.watch.faults += fault not in HARMLESS_FAULTS or not self.is_connected
+        socket.watch.is_struck |= fault not in HARMLESS_FAULTS or not self.is_connected
         self.watch.spoilt += isinstance(fault, (*BREAKING, NoAnswer))
         socket.is_mute = socket.is_mute or isinstance(fault, NoAnswer)
         self._act_server(self.server.inject(socket.server.id, fault, self.now))
@@ -282,7 +363,10 @@ class Harness:
 
     def _client_due(self) -> float | None:
         try:
-            return self._client.next_timeout()
+            return due_of(self._client.next_timeout)
+        except AdapterTypeError:
+            self.has_failed = True
+            raise
         except Exception as error:
             raise self._raised("next_timeout", error) from error
 
@@ -311,16 +395,22 @@ class Harness:
 
     # -- the client's side -----------------------------------------------------------------------------------------
 
-    def _call(self, method: Callable[..., Iterable[Output]], *args: Any) -> None:
+    def _call(self, method: Callable[..., Outputs], *args: Any) -> None:
         client = self._client
         try:
-            outputs = list(method(*args, self.now))
+            outputs = outputs_of(method, *args, self.now)
+        except AdapterTypeError:
+            self.has_failed = True
+            raise
         except Exception as error:
             raise self._raised(getattr(method, "__name__", "an input"), error) from error
+        self._act(client, outputs)
+
+    def _act(self, client: ClientAdapter, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
-                case Dial():
-                    self._dialled()
+                case Dial(url):
+                    self._dialled(url)
                 case HangUp(farewell):
                     self._hang_up(farewell)
                 case Delivered(name, data, replayed):
@@ -330,28 +420,32 @@ class Harness:
                     self._permit_wanted(client)
         self._pump_client()
 
-    def _dialled(self) -> None:
-        with _Judged(self):
-            self.watch.dialled(self.now)
+    def _dialled(self, url: str) -> None:
         if self._current is not None:
             self._hang_up(b"")
+        with _Judged(self):
+            self.watch.dialled(self.now)
+        host = _host(url)
+        if host not in (_host(URL), _host(RESUME_URL)):
+            raise self._fail(Rule.RIGHT_URL, f"it dials {host}, which is neither {URL} nor {RESUME_URL}")
         self._dial += 1
         number = self._dial
         if self._refuse:
             self._refuse -= 1
             self._later(self._latency, lambda: self._failed(number))
         else:
-            self._later(self._latency, lambda: self._open(number))
+            self._later(self._latency, lambda: self._open(number, dialled_resume_url=host == _host(RESUME_URL)))
 
     def _failed(self, number: int) -> None:
         if number == self._dial:
             self.watch.note(self.now, "the dial fails")
+            self.watch.dial_failed(self.now)
             self._call(self._client.connection_failed)
 
-    def _open(self, number: int) -> None:
+    def _open(self, number: int, *, dialled_resume_url: bool) -> None:
         if number != self._dial:
             return
-        socket = _Socket(self.server.accept(self.now), self.now)
+        socket = _Socket(self.server.accept(self.now), self.now, dialled_resume_url=dialled_resume_url)
         self._sockets[socket.server.id] = socket
         self._current = socket
         self.watch.note(self.now, f"socket {socket.server.id} is open")
@@ -367,18 +461,30 @@ class Harness:
             return
         self.watch.note(self.now, f"the client hangs up on socket {socket.server.id}")
         self._write(socket, self._take_from_client() + farewell)
+        if not socket.watch.is_closed:
+            self._judge_leaving(socket)
         self._current = None
         socket.client_gone = True
+        if socket.watch.interval is None:
+            # Refused; or out of patience, and then it has waited for as long.
+            self.watch.dial_failed(self.now if socket.watch.down.is_broken else socket.watch.opened_at)
         if not socket.is_torn:
-            self._later(self._latency, lambda: self._eof_at_server(socket))
+            self._later(self._delay(socket.up), lambda: self._eof_at_server(socket))
+
+    def _judge_leaving(self, socket: _Socket) -> None:
+        if not socket.is_torn:
+            with _Judged(self):
+                self.watch.left(socket.watch, self.now, is_served=socket.serves(self.live))
 
     def _permit_wanted(self, client: ClientAdapter) -> None:
         if self.watch.permits is None:
             self.watch.permits = 0
-        number = self._dial
+        # Of the client, not of its socket; whoever asks twice gets one.
+        self._permit_asked += 1
+        number = self._permit_asked
 
         def grant() -> None:
-            if client is not self._client or number != self._dial:
+            if client is not self._client or number != self._permit_asked:
                 return
             wait = self.watch.identified_at + PERMIT_SPACING - self.now
             if wait > 1e-9:
@@ -396,19 +502,36 @@ class Harness:
 
     def _take_from_client(self) -> bytes:
         try:
-            return self._client.data_to_send(self.now)
+            return bytes_of(self._client.data_to_send, self.now)
+        except AdapterTypeError:
+            self.has_failed = True
+            raise
         except Exception as error:
             raise self._raised("data_to_send", error) from error
 
     def _write(self, socket: _Socket, data: bytes) -> None:
         if not data or socket.is_torn:
             return
+        was_closed = socket.watch.is_closed
         with _Judged(self):
             self.watch.wrote(socket.watch, data, self.now)
-        for part in self._cut(data):
-            self._later(self._latency, partial(self._at_server, socket, part))
+        if socket.watch.is_closed and not was_closed:
+            self._judge_leaving(socket)
+        self._send(socket.up, self._cut(data), partial(self._at_server, socket), spacing=0.0)
+
+    def _send(self, way: _Way, parts: list[bytes], arrive: Callable[[bytes], None], *, spacing: float) -> None:
+        for number, part in enumerate(parts):
+            delay = self._delay(way) + (spacing if number else 0.0)
+            way.last_at = self.now + delay
+            way.pieces.append(part)
+            self._later(delay, partial(arrive, part))
+
+    def _delay(self, way: _Way) -> float:
+        """Until the next piece arrives, behind those that are under way."""
+        return max(self._latency, way.last_at - self.now)
 
     def _at_server(self, socket: _Socket, data: bytes) -> None:
+        socket.up.pieces.popleft()
         if not socket.is_torn:
             self._act_server(socket.server.receive_data(data, self.now))
             self._pump_server(socket)
@@ -439,17 +562,35 @@ class Harness:
             return
         data = socket.server.data_to_send(self.now)
         if data and not socket.is_torn:
-            for part in self._cut(data):
-                self._later(self._latency, partial(self._at_client, socket, part))
+            self._send(socket.down, self._cut(data), partial(self._at_client, socket), spacing=PIECE_SPACING)
 
     def _closed_by_server(self, socket: _Socket, abort: bool) -> None:
         if not abort:
             self._pump_server(socket)
+        elif socket.passes is None:
+            socket.passes = self._part(sum(map(len, socket.down.pieces)))
         self._sockets.pop(socket.server.id, None)
-        self._later(self._latency, lambda: self._eof_at_client(socket))
+        self._later(self._delay(socket.down), lambda: self._eof_at_client(socket))
 
     def _at_client(self, socket: _Socket, data: bytes) -> None:
+        socket.down.pieces.popleft()
         if socket.client_gone:
+            return
+        data = socket.let_pass(data)
+        left = self._tear_after
+        if left is None or left > len(data):
+            self._tear_after = None if left is None else left - len(data)
+            self._hand_over(socket, data)
+            return
+        self._tear_after = None
+        self.watch.faults += 1
+        socket.watch.is_struck = True
+        self.watch.note(self.now, f"socket {socket.server.id} is torn")
+        self._hand_over(socket, data[:left])
+        self._reset(socket)
+
+    def _hand_over(self, socket: _Socket, data: bytes) -> None:
+        if not data:
             return
         with _Judged(self):
             self.watch.handed(socket.watch, data, self.now)
@@ -461,6 +602,11 @@ class Harness:
         socket.client_gone = socket.is_torn = True
         self._current = None
         self.watch.note(self.now, f"socket {socket.server.id} has ended")
+        self._ended_at_client(socket)
+
+    def _ended_at_client(self, socket: _Socket) -> None:
+        if socket.watch.interval is None:
+            self.watch.dial_failed(self.now)
         self._call(self._client.receive_eof)
 
     def _cut(self, data: bytes) -> list[bytes]:
@@ -492,3 +638,13 @@ class _Judged:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._harness.has_failed = self._harness.has_failed or isinstance(error, Finding)
+
+
+def _host(url: str) -> str:
+    """Scheme, host and port of a URL, the port as it stands there or not."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
+    except ValueError:
+        return repr(url)
+    return f"{parts.scheme}://{parts.hostname}:{port}"

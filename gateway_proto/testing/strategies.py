@@ -3,7 +3,9 @@
 They need Hypothesis (`gateway-proto[testing]`); of this package only `machine` does, too.
 
 - Payloads: `events` and `event_documents` (all 79), `realistic_events`, `gateway_messages` and `client_messages` (every
-  opcode, both directions), `commands` (typed), and `near_misses` of any message.
+  opcode, both directions), `commands` (typed), and `near_misses` of any message. `events()` draws its name, and some
+  hundred examples leave a few of the 79 out: where each must come, let a test run for each name in `DISPATCH_TYPES`
+  (pytest's `parametrize`) and draw `event_documents(name)`.
 - Bytes: `streams` with what they mean, `hostile_streams`, `upgrade_answers`, `hostile_upgrade_answers`, `chunkings`.
 - Sessions: `sessions`, `step_groups` and `steps`, for `gateway_proto.testing.harness.Harness`.
 """

@@ -31,6 +31,7 @@ class Closed(NamedTuple):
     """A close frame; `code` is None when it had none."""
 
     code: int | None
+    reason: str = ""
 
 
 class Unreadable(NamedTuple):
@@ -87,8 +88,8 @@ class Upstream:
             match event:
                 case PayloadEvent(payload):
                     heard.append(_payload(payload))
-                case CloseEvent(code, _):
-                    heard.append(Closed(code))
+                case CloseEvent(code, reason):
+                    heard.append(Closed(code, reason))
                 case Violation(_, reason):
                     heard.append(Unreadable(f"a frame that RFC 6455 does not allow a client: {reason}"))
         return heard
@@ -123,8 +124,8 @@ class Downstream:
             if self.is_broken:
                 break
             match event:
-                case CloseReceived(code, _):
-                    heard.append(Closed(code))
+                case CloseReceived(code, reason):
+                    heard.append(Closed(code, reason))
                 case Broken(error):
                     heard += self._break(str(error))
                 case (is_text, message):
