@@ -80,7 +80,7 @@ def step_groups() -> st.SearchStrategy[Steps]:
         st.tuples(_at_dials()),
         st.tuples(st.just(Recover()), _at_dials(), st.just(Tear())),
         st.tuples(st.just(Recover()), st.just(Tear()), _events(), st.sampled_from(_TEARS[1:])),
-        _rarely(st.tuples(st.just(Recover()), st.sampled_from(_FATAL))),
+        st.tuples(st.just(Recover()), st.sampled_from(_FATAL)),
     )
 
 
@@ -97,11 +97,6 @@ def _blow(
     behind: st.SearchStrategy[Steps],
 ) -> Steps:
     return (Recover(), *draw(before), draw(blow), *draw(behind))
-
-
-def _rarely(group: st.SearchStrategy[Steps]) -> st.SearchStrategy[Steps]:
-    # After a fatal code a client is watched for a quarter of an hour, and starts anew.
-    return st.sampled_from(range(3)).flatmap(lambda number: group if number == 2 else st.tuples(_waits()))
 
 
 def _events() -> st.SearchStrategy[Step]:
