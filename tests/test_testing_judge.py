@@ -22,7 +22,9 @@ from gateway_proto.server import (
     NoHello,
     Refuse,
     RequestHeartbeat,
+    SendText,
     SplitMessages,
+    Stall,
 )
 from gateway_proto.testing.adapter import (
     AdapterTypeError,
@@ -296,6 +298,15 @@ class SaysGoodbye(ToyClient):
 def test_a_close_frame_without_a_reason_is_leaving_too() -> None:
     finding = found(SaysGoodbye, *AGAIN, Events(1), Wait(5.0))
     assert finding.rule is Rule.NO_NEEDLESS_DIAL
+
+
+@pytest.mark.parametrize(
+    "behind", [Strike(Close(4004)), Strike(InvalidSession(False)), Strike(AskReconnect()), Strike(Close(4009))], ids=str
+)
+def test_behind_what_is_no_json_a_client_need_not_have_read(behind: Step) -> None:
+    """It may have left by then, within the same read: what has been held back by a stall comes at once."""
+    stalled: tuple[Step, ...] = (Strike(Stall(3.0)), Strike(SendText(b"{")), behind)
+    play(ToyClient, Events(3), *stalled, Wait(60.0), Recover(), Events(3))
 
 
 def test_patience_may_end_where_there_is_no_session() -> None:

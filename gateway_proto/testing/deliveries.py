@@ -14,11 +14,11 @@ class Handed:
     __slots__ = ("body", "is_delivered", "name", "sequence", "session_id")
 
     def __init__(self, session_id: Secret, sequence: int | None, name: str, body: Any) -> None:
-        self.session_id = session_id
-        self.sequence = sequence
-        self.name = name
-        self.body = body
-        self.is_delivered = False
+        self.session_id: Secret = session_id
+        self.sequence: int | None = sequence
+        self.name: str = name
+        self.body: Any = body
+        self.is_delivered: bool = False
 
     @property
     def number(self) -> int | None:

@@ -58,12 +58,12 @@ class _Known:
     """A session as the client may know it."""
 
     def __init__(self, session_id: Secret) -> None:
-        self.id = session_id
-        self.heard = 1
+        self.id: Secret = session_id
+        self.heard: int = 1
         # Of the last event delivered, and of the last one at an earlier instant.
-        self.delivered = 0
-        self.settled = 0
-        self.delivered_at = float("-inf")
+        self.delivered: int = 0
+        self.settled: int = 0
+        self.delivered_at: float = float("-inf")
 
     def deliver(self, sequence: int, now: float) -> None:
         if now > self.delivered_at:
@@ -101,6 +101,8 @@ class SocketWatch:
         self.written: deque[float] = deque()
         self.is_leaving: bool = False
         """Op 7, op 9 or a close was heard: a client need not have read what comes behind it."""
+        self.may_have_left: bool = False
+        """So with a message that is no JSON, within the same read; later it is still there, and goes on."""
         self.is_closed: bool = False
         self.handed_at: float = float("-inf")
         self.reconnect_by: float | None = None
@@ -320,6 +322,7 @@ class Watch:
         """Call it before the client gets the bytes."""
         socket.ignored_at = None
         socket.handed_at = now
+        socket.may_have_left = False
         for heard in socket.down.receive(data, socket.up.compress):
             self._heard(socket, heard, now)
 
@@ -327,13 +330,14 @@ class Watch:
         match heard:
             case Closed(code, reason):
                 self.note(now, f"socket {socket.number} hands over close code {code}{_quoted(reason)}")
-                if code in FATAL_CLOSE_CODES and not socket.is_leaving:
+                if code in FATAL_CLOSE_CODES and not (socket.is_leaving or socket.may_have_left):
                     self._fatal = code
                 elif code in SESSION_ENDING_CLOSE_CODES:
                     self._is_certain = False
                 socket.is_leaving = socket.is_closed = True
             case Unreadable(reason):
                 self.note(now, f"socket {socket.number} hands over what cannot be read: {reason}")
+                socket.may_have_left = True
                 socket.is_leaving = socket.is_leaving or socket.down.is_broken
             case Payload():
                 self._heard_payload(socket, heard, now)
@@ -377,13 +381,15 @@ class Watch:
         self._ledger.hand_over(known.id, payload.sequence, payload.name, body)
 
     def _ready(self, socket: SocketWatch, payload: Payload) -> None:
-        self._is_certain = not socket.is_leaving
+        self._is_certain = not (socket.is_leaving or socket.may_have_left)
         session_id = Secret(msgspec.json.decode(payload.d, type=_Identity).session_id)
         socket.session = self._known = self._sessions[session_id] = _Known(session_id)
         self.spoilt = 0
 
     def _invalidated(self, socket: SocketWatch, now: float, *, resumable: bool) -> None:
-        if not resumable and self._known is not None:
+        if socket.may_have_left and not resumable:
+            self._is_certain = False
+        elif not resumable and self._known is not None:
             if not socket.is_leaving:
                 self._dead[self._known.id] = now
                 self._known = None
