@@ -49,20 +49,6 @@ TESTING: Final = (
         f"{_JUDGED}[Changed-Rule.UNCHANGED]",
     ),
     Mutant(
-        "blind-to-nothing-lost",
-        _WATCH,
-        'raise self.fail(Rule.NOTHING_LOST, f"{missed.label} is missing, {handed.label} follows {self._last}")',
-        "pass",
-        f"{_JUDGED}[Lossy-Rule.NOTHING_LOST]",
-    ),
-    Mutant(
-        "blind-to-nothing-lost-at-the-end",
-        _WATCH,
-        "if missing := self.missing(live):",
-        "if (missing := self.missing(live)) and live is None:",
-        f"{_JUDGED}[LosesTheLast-Rule.NOTHING_LOST]",
-    ),
-    Mutant(
         "blind-to-right-session",
         _WATCH,
         "            if not socket.is_leaving:\n                self._dead[self._known.id] = now\n"
@@ -168,13 +154,6 @@ TESTING: Final = (
         "self.watch.faults += fault not in HARMLESS_FAULTS or not self.is_connected",
         "self.watch.faults += 0",
         "tests/test_testing_watch.py::test_whatever_strikes_is_a_reason_to_dial_again",
-    ),
-    Mutant(
-        "a-torn-socket-delivers",
-        _HARNESS,
-        "        socket.is_torn = socket.client_gone = True\n",
-        "        socket.is_torn = True\n",
-        "tests/test_testing_watch.py::test_what_is_under_way_is_lost_with_its_socket",
     ),
     Mutant(
         "writes-are-not-cut",
