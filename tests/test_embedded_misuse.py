@@ -123,9 +123,9 @@ def test_a_fault_is_aimed_at_an_id_and_a_plan_consists_of_lines() -> None:
     server = Rig().server
     for target, got in (("1", "str"), (None, "None"), (True, "bool"), (ToAll(), "ToAll")):
         with pytest.raises(LocalProtocolError, match=f"^expected the id of a connection or a session, got {got}$"):
-            server.inject(target, Drop(), 0.0)  # type: ignore[arg-type]
+            server.inject(target, Drop(), 0.0)  # type: ignore[arg-type]  # the misuse
     with pytest.raises(LocalProtocolError, match=r"^expected a line of a plan, got Drop$"):
-        server.plan(Drop())  # type: ignore[arg-type]
+        server.plan(Drop())  # type: ignore[arg-type]  # the misuse
 
 
 def test_an_event_cannot_wait_for_an_upgrade() -> None:
@@ -209,7 +209,9 @@ def test_what_the_types_allow_is_taken() -> None:
     assert OnMessage(Opcode.RESUME, None).nth is None
     assert OnMessage(0).opcode == 0
     assert ToSession(Secret("x")) != ToSession(1)
-    config = ServerConfig(plan=[Planned(when=OnUpgrade(None), fault=Drop())], allowed_intents=1, heartbeat_interval=5)  # type: ignore[arg-type]
+    plan = [Planned(when=OnUpgrade(None), fault=Drop())]
+    # A list for a tuple, bits for a flag.
+    config = ServerConfig(plan=plan, allowed_intents=1, heartbeat_interval=5)  # type: ignore[arg-type]
     assert [line.fault for line in config.plan] == [Drop()]
     assert config.allowed_intents == Intents.GUILDS
 

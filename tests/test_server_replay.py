@@ -301,7 +301,7 @@ def _note_drains(connection: ServerConnection, sizes: list[int]) -> None:
         sizes.append(len(data))
         return data
 
-    connection.data_to_send = noted  # type: ignore[method-assign]
+    connection.data_to_send = noted  # type: ignore[method-assign]  # to look on while the driver drains
 
 
 def test_the_server_itself_is_not_told_of_portions() -> None:

@@ -443,6 +443,7 @@ def test_asking_again_ahead_of_the_grant_asks_for_nothing_more() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
+        # What mypy is told to ignore is the slip that is tested.
         (lambda: Strike(Drop), "expected a Fault, got the class Drop: write Drop()"),  # type: ignore[arg-type]
         (lambda: StrikeNext(Drop), "expected a Fault, got the class Drop: write Drop()"),  # type: ignore[arg-type]
         (lambda: Strike(Tear()), "expected a Fault, got Tear(), which is of type Tear"),  # type: ignore[arg-type]
@@ -516,6 +517,7 @@ def in_events(**fields: Any) -> Callable[[Any], Any]:
     [
         ("connect", lambda outputs: outputs[0], "connect returned a value of type Dial; a list of outputs is wanted"),
         ("connect", lambda outputs: [Dial], "connect returned the class Dial among its outputs"),
+        # What mypy is told to ignore is the slip that is tested.
         ("connect", lambda outputs: [Dial(b"ws://x")], "connect returned a Dial whose url is a value of type bytes"),  # type: ignore[arg-type]
         ("connect", lambda outputs: "ws://x", "connect returned a value of type str"),
         ("receive_data", lambda outputs: 7, "receive_data returned a value of type int"),

@@ -5,7 +5,7 @@ frozen, compare by value and print without secrets. The order in a list is the o
 """
 
 from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -14,6 +14,8 @@ from .faults import Fault
 
 ShardInfo: TypeAlias = tuple[int, int]
 """(id, total)."""
+UNSHARDED: Final[ShardInfo] = (0, 1)
+"""What a session without a shard amounts to."""
 
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from ..intents import Intents
+from .checked import is_int
 from .config import ServerConfig
-from .identify import is_int, is_shallow
+from .identify import is_shallow
 
 VERIFIED_FROM: Final = 100
 """Guilds from which on a bot must be verified, and its privileged intents granted by Discord."""

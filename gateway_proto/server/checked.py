@@ -56,8 +56,8 @@ def told(value: object, hint: Any = None) -> str:
     return "None" if value is None else type(value).__name__
 
 
-def is_integer(value: object) -> TypeGuard[int]:
-    """An integer, and not True or False."""
+def is_int(value: object) -> TypeGuard[int]:
+    """An integer; True and False, and JSON's, are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -77,9 +77,9 @@ def _fits(value: object, hint: Any) -> bool:
     if origin is not None:
         return isinstance(value, origin)
     if hint is float:
-        return is_integer(value) or isinstance(value, float)
+        return is_int(value) or isinstance(value, float)
     if hint is not bool and issubclass(hint, int):  # a flag's bits are as good as the flag
-        return is_integer(value)
+        return is_int(value)
     return isinstance(value, hint)
 
 

@@ -44,9 +44,10 @@ from ..errors import InvalidConfigError
 from ..secret import Secret
 from ..world import GuildWorld, WorldEvent
 from .actions import ServerAction
+from .checked import is_int
 from .effects import Effect, Outcome, Target, ToNext, carry_out
 from .http import HttpExchange, HttpRequest, HttpResponse
-from .identify import is_int, is_shallow
+from .identify import is_shallow
 from .reading import TARGETS, only, printed, read_event, read_fault, read_opcode, read_target
 from .sent import MAX_MESSAGES, SentLog, SentMessage
 from .server import Server

@@ -3,7 +3,7 @@
 The order is the documentation's of what cannot be got over: the token first, then the shape, the shard, the intents.
 """
 
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ..intents import ALL
 from ..secret import Secret
 from ..session import MAX_SEQUENCE
 from .actions import ShardInfo
+from .checked import is_int
 from .config import ServerConfig
 
 MAX_DEPTH: Final = 32
@@ -103,11 +104,6 @@ def decode_object(raw: bytes) -> dict[str, Any] | None:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except DECODE_ERRORS:
         return None
-
-
-def is_int(value: Any) -> TypeGuard[int]:
-    """An integer; JSON's true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:

@@ -14,12 +14,12 @@ from ..intents import Intents
 from ..opcodes import Opcode
 from ..sharding import shard_id_for
 from ..world import GuildWorld, WorldEvent
-from .actions import RequestUnanswered, ServerAction, ShardInfo
+from .actions import UNSHARDED, RequestUnanswered, ServerAction, ShardInfo
 from .backlog import Part
 from .config import ServerConfig
 from .gates import Turnstile
 from .identify import decode_object
-from .registry import UNSHARDED, Registry
+from .registry import Registry
 from .session import ServerSession
 from .visibility import is_told, shown
 

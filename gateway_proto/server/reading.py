@@ -22,9 +22,9 @@ import msgspec
 from ..errors import InvalidConfigError
 from ..opcodes import Opcode
 from ..secret import Secret
+from .checked import is_int
 from .effects import SendEvent, Target, ToAll, ToConnection, ToNext, ToSession, ToShard
 from .faults import MAX_NEXT, AtSequence, Fault, OnConnection, OnMessage, OnUpgrade, When
-from .identify import is_int
 
 T = TypeVar("T")
 Fields: TypeAlias = Mapping[str, Any]

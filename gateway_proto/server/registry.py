@@ -10,7 +10,7 @@ from typing import Final
 from ..close_codes import CloseCode
 from ..secret import Secret
 from ..sharding import shard_id_for
-from .actions import ServerAction, SessionEnd, SessionEnded, ShardInfo
+from .actions import UNSHARDED, ServerAction, SessionEnd, SessionEnded, ShardInfo
 from .application import CommandBook
 from .config import ServerConfig
 from .faults import FaultPlan
@@ -19,8 +19,6 @@ from .identify import IdentifyRequest, Refusal, ResumeRequest
 from .prepared import PreparedEvent
 from .session import ReplayBuffer, ServerSession
 
-UNSHARDED: Final[ShardInfo] = (0, 1)
-"""What a session without a shard amounts to."""
 MAX_REMEMBERED: Final = 1024
 """Expired session ids that `expired_close` still tells from unknown ones."""
 

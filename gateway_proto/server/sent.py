@@ -8,12 +8,12 @@ import msgspec
 
 from ..codec import DECODE_ERRORS
 from ..opcodes import Opcode
-from .actions import CloseSocket, Identified, Received, ServerAction, SessionResumed, ShardInfo
-from .identify import decode_object, is_int
+from .actions import UNSHARDED, CloseSocket, Identified, Received, ServerAction, SessionResumed, ShardInfo
+from .checked import is_int
+from .identify import decode_object
 
 MAX_MESSAGES: Final = 10_000
 MAX_BYTES: Final = 16 * 2**20
-_UNSHARDED: Final[ShardInfo] = (0, 1)
 
 
 class SentMessage(msgspec.Struct):
@@ -91,7 +91,7 @@ class SentLog:
                 Identified(connection_id=connection, shard=shard)
                 | SessionResumed(connection_id=connection, shard=shard)
             ):
-                self._assign(connection, shard or _UNSHARDED)
+                self._assign(connection, shard or UNSHARDED)
             case CloseSocket(connection_id=connection):
                 self.by_connection.pop(connection, None)
                 self._shards.pop(connection, None)
@@ -122,6 +122,6 @@ def _named_shard(raw: bytes) -> ShardInfo | None:
     data = decode_object(raw) or {}
     shard: Any = data.get("shard")
     if shard is None:
-        return _UNSHARDED
+        return UNSHARDED
     is_shard = isinstance(shard, list) and len(shard) == 2 and all(is_int(part) for part in shard)
     return (shard[0], shard[1]) if is_shard else None

@@ -8,7 +8,7 @@ from ..errors import LocalProtocolError
 from ..secret import Secret
 from ..world import GuildWorld, WorldEvent
 from .actions import ServerAction, ShardInfo, Wake
-from .checked import is_integer, require_kind, told
+from .checked import is_int, require_kind, told
 from .config import ServerConfig
 from .connection import ServerConnection
 from .faults import MAX_NEXT, DispatchFault, Fault, FaultPlan, OnUpgrade, Planned
@@ -126,7 +126,7 @@ class Server:
             LocalProtocolError: it is no fault, or no target.
         """
         require_kind(fault, Fault, "a fault", LocalProtocolError)
-        if not isinstance(target, Secret) and not is_integer(target):
+        if not isinstance(target, Secret) and not is_int(target):
             raise LocalProtocolError(f"expected the id of a connection or a session, got {told(target)}")
         if isinstance(target, Secret):
             session = self._registry.sessions.get(target)
@@ -155,7 +155,7 @@ class Server:
             LocalProtocolError: it is no fault, or `count` is not 1 to `MAX_NEXT`.
         """
         require_kind(fault, Fault, "a fault", LocalProtocolError)
-        if not is_integer(count) or not 1 <= count <= MAX_NEXT:
+        if not is_int(count) or not 1 <= count <= MAX_NEXT:
             raise LocalProtocolError(f"count must be an integer from 1 to {MAX_NEXT}")
         for number in range(1, count + 1):
             self.plan(Planned(when=OnUpgrade(self._plan.upgrades + number), fault=fault))

@@ -14,8 +14,9 @@ from ..commands import MAX_NONCE, MAX_USER_IDS
 from ..opcodes import Opcode
 from ..sharding import shard_id_for
 from .application import bot_user, partial_application
+from .checked import is_int
 from .config import ServerConfig
-from .identify import Refusal, decode_object, is_int, is_shallow, with_activities
+from .identify import Refusal, decode_object, is_shallow, with_activities
 from .session import ServerSession
 
 Dispatches: TypeAlias = list[tuple[str, bytes]]

@@ -51,6 +51,7 @@ class GatewayMachine(RuleBasedStateMachine):
 
     def make_client(self, url: str, rng: random.Random) -> ClientAdapter:
         """A client that is to dial `url`, and draws by `rng`. Called once a run, and after a fatal close."""
+        # No abstract method: Hypothesis makes an instance of whatever class it is given.
         raise NotImplementedError("say in make_client how the client that is to be tested is made")
 
     @initialize(

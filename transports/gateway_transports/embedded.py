@@ -55,7 +55,7 @@ from gateway_proto.server import (
     ToShard,
     Wake,
 )
-from gateway_proto.server.checked import is_integer, require_kind, require_type, told
+from gateway_proto.server.checked import is_int, require_kind, require_type, told
 from gateway_proto.server.reading import read_opcode
 
 from .action_lines import named, summary
@@ -134,7 +134,7 @@ def gateway_config(
 
 
 def _guild_ids(guilds: Any) -> tuple[int, ...]:
-    if is_integer(guilds):
+    if is_int(guilds):
         require(guilds >= 0, "guilds must be 0 or more, or their ids")
         # The upper bits of a snowflake say which shard owns it: these go round.
         return tuple((number + 1) << 22 for number in range(guilds))
@@ -482,7 +482,7 @@ class _Record:
 def _target(shard: int | None) -> Target:
     if shard is None:
         return ToAll()
-    if not is_integer(shard):
+    if not is_int(shard):
         raise LocalProtocolError(f"shard must be the id of a shard, got {told(shard)}")
     return ToShard(shard)
 
@@ -497,7 +497,7 @@ def _json(name: str, data: Any) -> bytes:
 
 
 def _check_count(count: object) -> None:
-    if not is_integer(count) or count < 1:
+    if not is_int(count) or count < 1:
         raise LocalProtocolError("count must be an integer from 1: what has come from the start is counted")
 
 

@@ -14,6 +14,7 @@ import anyio.lowlevel
 
 from gateway_proto import Secret
 from gateway_proto.server import Identified, ServerAction, SessionEnded, ShardInfo
+from gateway_proto.server.actions import UNSHARDED
 from gateway_proto.testing.stream import EventStream
 
 from ..serve import Gateway
@@ -22,8 +23,6 @@ BREATH: Final = 0.005
 """Seconds until the next look whether clients have caught up, for a feed as fast as they read."""
 TURN: Final = 64
 """Events sent in one go, before other tasks get their turn."""
-UNSHARDED: Final = (0, 1)
-"""What a session without a shard amounts to."""
 
 
 class Pace:

@@ -32,9 +32,9 @@ from gateway_proto.server import (
     ShardInfo,
     Upgraded,
 )
+from gateway_proto.server.actions import UNSHARDED
 
 from ..action_lines import named
-from .feed import UNSHARDED
 
 
 class Journal:

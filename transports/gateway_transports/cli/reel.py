@@ -13,9 +13,10 @@ import anyio.lowlevel
 
 from gateway_proto import Secret
 from gateway_proto.server import Identified, PreparedEvent, ServerAction, SessionEnded, ShardInfo
+from gateway_proto.server.actions import UNSHARDED
 
 from ..serve import Gateway
-from .feed import BREATH, TURN, UNSHARDED
+from .feed import BREATH, TURN
 
 REEL: Final = 1000
 """Events of a shard that are prepared, some 0.9 MB."""

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from gateway_proto import InvalidConfigError, Secret
 from gateway_proto.server import Identified, PreparedEvent, Script, ServerAction, ServerConfig, ShardInfo, WorldConfig
+from gateway_proto.server.actions import UNSHARDED
 from gateway_proto.server.visibility import seen
 from gateway_proto.testing.payloads import guild_ids
 from gateway_proto.testing.stream import EventStream
@@ -28,7 +29,7 @@ from ..serve import Gateway
 from ..serve import serve as serve_gateway
 from ..tasks import background
 from .certificate import ThrowAwayAuthority
-from .feed import UNSHARDED, Feeds, WorldFeed
+from .feed import Feeds, WorldFeed
 from .journal import Journal
 from .options import InputError, printable
 from .reel import REEL, ReelFeeds
